@@ -1,0 +1,10 @@
+//! The wire, without I/O and without a clock: bytes to meaning and back.
+
+pub mod client;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+pub mod headers;
+pub mod identity;
+pub mod quote;
+pub mod subject;
+mod utf8;
