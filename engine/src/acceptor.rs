@@ -1,0 +1,136 @@
+//! Core 0 takes connections in, numbers them, and gives each to the core that has the fewest.
+
+use crate::mail::{Handoff, Mail};
+use crate::order::{ConnectionSnapshot, Notice};
+use crate::session::client::Session;
+use crate::session::closed::ClosedConnections;
+use crate::shard::Shard;
+use petrel_protocol::client::{ClosedReason, ProtocolError, ServerInfo};
+use petrel_runtime::{CoreId, Io, ListenOptions, ListenerId, SocketId};
+
+/// Length of the kernel's queue of connections that are not accepted yet.
+const BACKLOG: u32 = 4096;
+/// The first connection's id; upstream's internal clients take the numbers below.
+const FIRST_CID: u64 = 5;
+
+/// What only core 0 has: one owner for ids, counts and the ring of closed connections.
+pub(crate) struct Acceptor {
+    pub(crate) listener: Option<ListenerId>,
+    /// Connections of each core, as far as core 0 has heard.
+    connections: Vec<u64>,
+    next_cid: u64,
+    pub(crate) closed: ClosedConnections,
+}
+
+impl Acceptor {
+    pub(crate) fn new(core_count: usize, closed_max: usize) -> Acceptor {
+        Acceptor {
+            listener: None,
+            connections: vec![0; core_count],
+            next_cid: FIRST_CID,
+            closed: ClosedConnections::new(closed_max),
+        }
+    }
+
+    /// Counts a new connection on the core with the fewest; on a tie the lowest.
+    fn place(&mut self) -> (CoreId, u64) {
+        let fewest = (0..self.connections.len()).min_by_key(|core| self.connections[*core]).unwrap_or(0);
+        self.connections[fewest] += 1;
+        let cid = self.next_cid;
+        self.next_cid += 1;
+        (CoreId(u16::try_from(fewest).unwrap_or(0)), cid)
+    }
+
+    fn total(&self) -> u64 {
+        self.connections.iter().sum()
+    }
+}
+
+impl Shard {
+    /// Core 0 listens for the node.
+    pub(crate) fn start_listening(&mut self, io: &mut Io<'_, Mail>) {
+        let Some(acceptor) = self.acceptor.as_mut() else { return };
+        let address = self.options.listen;
+        let notice = match io.listen(&ListenOptions { address, backlog: BACKLOG }) {
+            Ok((listener, bound)) => {
+                acceptor.listener = Some(listener);
+                Notice::Listening(bound)
+            }
+            Err(error) => Notice::ListenFailed(address, error),
+        };
+        // Whoever started the node may have given up on it.
+        let _ = self.notices.send(notice);
+    }
+
+    /// A connection was accepted: it goes to its core before its first byte.
+    pub(crate) fn accepted(&mut self, socket: SocketId, io: &mut Io<'_, Mail>) {
+        let Some(acceptor) = self.acceptor.as_mut() else {
+            io.close(socket);
+            return;
+        };
+        let limit = u64::try_from(self.options.limits.connections_max).unwrap_or(0);
+        let refused = acceptor.total() >= limit;
+        let (core, cid) = acceptor.place();
+        self.statistics.total_connections += 1;
+        let Some(detached) = io.detach(socket) else { return };
+        let handoff = Handoff { detached, cid, refused };
+        if core == self.core {
+            self.take_in(handoff, io);
+        } else {
+            io.mail(core, Mail::Connection(Box::new(handoff)));
+        }
+    }
+
+    pub(crate) fn accept_failed(&mut self, error: &std::io::Error) {
+        self.statistics.refused_connections += 1;
+        tracing::error!("Temporary Client Accept Error ({error}), sleeping 100ms");
+    }
+
+    /// This core gets a connection.
+    pub(crate) fn take_in(&mut self, handoff: Handoff, io: &mut Io<'_, Mail>) {
+        let Handoff { detached, cid, refused } = handoff;
+        let peer = detached.peer;
+        let socket = io.attach(detached);
+        let key = self.sessions.insert(Session::new(cid, socket, peer, io.now(), io.wall_clock()));
+        let slot = socket.slot as usize;
+        if self.session_by_slot.len() <= slot {
+            self.session_by_slot.resize(slot + 1, crate::shard::NO_SESSION);
+        }
+        self.session_by_slot[slot] = key;
+        self.statistics.connections += 1;
+        let info = self.info_for(key);
+        if let Some(session) = self.sessions.get_mut(key) {
+            tracing::debug!("{} - Client connection created", session.label());
+            if !refused {
+                info.encode(&mut session.out.current);
+            }
+        }
+        if refused {
+            self.statistics.refused_connections += 1;
+            let error = ProtocolError::MaximumConnectionsExceeded;
+            self.fail(key, Some(&error), ClosedReason::MaximumConnectionsExceeded, io);
+        } else {
+            self.start_clock(key, io);
+            self.touch(key, io);
+        }
+        io.resume_read(socket);
+    }
+
+    /// The INFO for a connection.
+    pub(crate) fn info_for(&self, key: u32) -> ServerInfo {
+        let mut info = self.options.info.clone();
+        if let Some(session) = self.sessions.get(key) {
+            info.client_id = session.cid;
+            info.client_ip = session.peer.ip().to_string();
+        }
+        info
+    }
+
+    /// Core 0 hears that a connection has ended.
+    pub(crate) fn record_ended(&mut self, core: CoreId, record: ConnectionSnapshot) {
+        if let Some(acceptor) = self.acceptor.as_mut() {
+            acceptor.connections[core.index()] -= 1;
+            acceptor.closed.push(record);
+        }
+    }
+}

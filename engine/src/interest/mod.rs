@@ -1,0 +1,361 @@
+//! Who wants which subjects: one index for each account and core.
+//!
+//! Literal subjects lie in a hash table, wildcard patterns in a tree by token. Beside the core's own
+//! subscriptions the index knows what the other cores want: for literal subjects a counted 64-bit
+//! fingerprint is enough (a collision costs an envelope that finds nobody; delivery decides, not interest),
+//! for patterns and queue groups the real thing.
+//!
+//! The result of a look-up is cached by literal subject. A change to a literal subject drops that subject's
+//! result; a change to a pattern makes those results stale whose first token it can match.
+
+mod cache;
+mod literal;
+mod remote;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod wildcard;
+
+pub(crate) use subscription::{Subscription, Subscriptions};
+
+use ahash::RandomState;
+use cache::Cache;
+use literal::LiteralIndex;
+use petrel_protocol::subject;
+use remote::RemoteInterest;
+use smallvec::SmallVec;
+use std::cell::Cell;
+use std::rc::Rc;
+use wildcard::WildcardTree;
+
+/// Most cores of a node: sets of cores are 64-bit masks.
+pub(crate) const CORES_MAX: usize = 64;
+/// Patterns are told apart by their first token's hash into this many branches.
+const BRANCHES: usize = 256;
+
+/// A queue group at one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct QueueMatch {
+    /// The group's name.
+    pub(crate) name: Rc<[u8]>,
+    /// Members on this core.
+    pub(crate) local: Vec<u32>,
+    /// Members on other cores: core and how many.
+    pub(crate) remote: SmallVec<[(u16, u32); 2]>,
+}
+
+/// Who wants one literal subject.
+#[derive(Debug, Default)]
+pub(crate) struct Match {
+    /// The subject.
+    pub(crate) subject: Vec<u8>,
+    /// Plain subscriptions on this core, in the order of their keys' insertion into the index.
+    pub(crate) plain: Vec<u32>,
+    /// Queue groups, one entry a name over all patterns.
+    pub(crate) queues: Vec<QueueMatch>,
+    /// Other cores with plain subscriptions, as a mask.
+    pub(crate) cores: u64,
+    stale: Cell<bool>,
+    branch: u8,
+    generation: u64,
+}
+
+impl Match {
+    /// Whether nobody wants it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.queues.is_empty() && self.cores == 0
+    }
+
+    fn clear(&mut self) {
+        self.subject.clear();
+        self.plain.clear();
+        self.queues.clear();
+        self.cores = 0;
+        self.stale.set(false);
+    }
+
+    pub(crate) fn queue_mut(&mut self, name: &[u8]) -> &mut QueueMatch {
+        // Groups at one subject are few: a scan beats a map.
+        match self.queues.iter().position(|queue| *queue.name == *name) {
+            Some(index) => &mut self.queues[index],
+            None => {
+                self.queues.push(QueueMatch {
+                    name: Rc::from(name),
+                    local: Vec::new(),
+                    remote: SmallVec::new(),
+                });
+                self.queues.last_mut().expect("just pushed")
+            }
+        }
+    }
+}
+
+/// A change of a core's interest, as the other cores are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InterestChange {
+    /// The first plain subscription to the literal subject with this fingerprint came, or the last one went.
+    Literal { fingerprint: u64, added: bool },
+    /// The first plain subscription to a pattern came, or the last one went.
+    Pattern { pattern: Box<[u8]>, added: bool },
+    /// A member of a queue group came or went.
+    Queue { subject: Box<[u8]>, queue: Box<[u8]>, added: bool },
+}
+
+/// The index of one account on one core.
+pub(crate) struct Interest {
+    hasher: RandomState,
+    subscriptions: Subscriptions,
+    literals: LiteralIndex,
+    wildcards: WildcardTree,
+    remote: RemoteInterest,
+    cache: Cache,
+    /// The last result, so that runs of one subject need no hashing.
+    recent: Rc<Match>,
+    /// Results that are not worth caching are built in here.
+    scratch: Rc<Match>,
+    branch_generations: Box<[u64; BRANCHES]>,
+    /// Counts changes to patterns that begin with a wildcard.
+    root_generation: u64,
+}
+
+impl Interest {
+    /// An empty index. `key` must be the same on all cores of a node: fingerprints travel.
+    pub(crate) fn new(core_count: usize, core: usize, key: [u64; 4]) -> Interest {
+        assert!(core_count <= CORES_MAX, "at most {CORES_MAX} cores");
+        let stale = Rc::new(Match::default());
+        stale.stale.set(true);
+        Interest {
+            hasher: RandomState::with_seeds(key[0], key[1], key[2], key[3]),
+            subscriptions: Subscriptions::default(),
+            literals: LiteralIndex::default(),
+            wildcards: WildcardTree::default(),
+            remote: RemoteInterest::new(core_count, core),
+            cache: Cache::default(),
+            recent: stale,
+            scratch: Rc::default(),
+            branch_generations: Box::new([0; BRANCHES]),
+            root_generation: 0,
+        }
+    }
+
+    /// The subscriptions that this index holds.
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    /// The subscriptions, to count deliveries. Subjects and queues must not be changed through it.
+    pub(crate) fn subscriptions_mut(&mut self) -> &mut Subscriptions {
+        &mut self.subscriptions
+    }
+
+    fn fingerprint(&self, subject: &[u8]) -> u64 {
+        self.hasher.hash_one(subject)
+    }
+
+    /// Adds a subscription of this core to a valid subject. Returns its key and what the other cores must be
+    /// told.
+    pub(crate) fn subscribe(
+        &mut self,
+        session: u32,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+    ) -> (u32, Option<InterestChange>) {
+        let key = self.subscriptions.insert(Subscription::new(session, sid));
+        let change = if subject::has_wildcard(subject) {
+            let node = self.wildcards.insert(subject);
+            let terminal = self.wildcards.terminal_mut(node);
+            let first = match queue {
+                None => terminal.plain.push(&mut self.subscriptions, key),
+                Some(queue) => {
+                    let group = terminal.queue_mut(queue);
+                    group.push(&mut self.subscriptions, key);
+                    false
+                }
+            };
+            self.subscriptions.place(key, node, true, queue);
+            self.patterns_changed(subject);
+            pattern_change(subject, queue, first, true)
+        } else {
+            let fingerprint = self.fingerprint(subject);
+            let node = self.literals.insert(fingerprint, subject);
+            let entry = self.literals.entry_mut(node);
+            let first = match queue {
+                None => entry.plain.push(&mut self.subscriptions, key),
+                Some(queue) => {
+                    entry.queue_mut(queue).push(&mut self.subscriptions, key);
+                    false
+                }
+            };
+            self.subscriptions.place(key, node, false, queue);
+            self.cache.invalidate(fingerprint);
+            literal_change(fingerprint, subject, queue, first, true)
+        };
+        (key, change)
+    }
+
+    /// Removes a subscription. Returns it and what the other cores must be told.
+    pub(crate) fn unsubscribe(&mut self, key: u32) -> Option<(Subscription, Option<InterestChange>)> {
+        let (node, is_pattern, queue) = {
+            let subscription = self.subscriptions.get(key)?;
+            (subscription.node(), subscription.is_pattern(), subscription.queue().map(Box::<[u8]>::from))
+        };
+        let change = if is_pattern {
+            let pattern = self.wildcards.pattern(node);
+            let terminal = self.wildcards.terminal_mut(node);
+            let last = terminal.remove(&mut self.subscriptions, key, queue.as_deref());
+            self.wildcards.prune(node);
+            self.patterns_changed(&pattern);
+            pattern_change(&pattern, queue.as_deref(), last, false)
+        } else {
+            let entry = self.literals.entry_mut(node);
+            let last = entry.remove(&mut self.subscriptions, key, queue.as_deref());
+            let subject: &[u8] = &entry.subject;
+            let fingerprint = self.hasher.hash_one(subject);
+            let change = literal_change(fingerprint, subject, queue.as_deref(), last, false);
+            self.literals.prune(fingerprint, node);
+            self.cache.invalidate(fingerprint);
+            change
+        };
+        let subscription = self.subscriptions.remove(key)?;
+        Some((subscription, change))
+    }
+
+    /// The subject of a subscription.
+    pub(crate) fn subject_of(&self, subscription: &Subscription) -> Vec<u8> {
+        if subscription.is_pattern() {
+            self.wildcards.pattern(subscription.node())
+        } else {
+            self.literals.entry(subscription.node()).subject.to_vec()
+        }
+    }
+
+    /// Takes in what another core wants.
+    pub(crate) fn apply(&mut self, core: usize, change: InterestChange) {
+        match change {
+            InterestChange::Literal { fingerprint, added } => {
+                self.remote.change_literal(core, fingerprint, added);
+                self.cache.invalidate(fingerprint);
+            }
+            InterestChange::Pattern { pattern, added } => {
+                let node = self.wildcards.insert(&pattern);
+                self.wildcards.terminal_mut(node).change_remote(core, None, added);
+                self.wildcards.prune(node);
+                self.patterns_changed(&pattern);
+            }
+            InterestChange::Queue { subject, queue, added } => {
+                if subject::has_wildcard(&subject) {
+                    let node = self.wildcards.insert(&subject);
+                    self.wildcards.terminal_mut(node).change_remote(core, Some(&queue), added);
+                    self.wildcards.prune(node);
+                    self.patterns_changed(&subject);
+                } else {
+                    let fingerprint = self.fingerprint(&subject);
+                    self.remote.change_queue(core, fingerprint, &queue, added);
+                    self.cache.invalidate(fingerprint);
+                }
+            }
+        }
+    }
+
+    fn patterns_changed(&mut self, pattern: &[u8]) {
+        let first = first_token(pattern);
+        if first == b"*" || first == b">" {
+            self.root_generation += 1;
+        } else {
+            let branch = self.branch(first);
+            self.branch_generations[branch] += 1;
+        }
+    }
+
+    fn branch(&self, first_token: &[u8]) -> usize {
+        usize::try_from(self.hasher.hash_one(first_token) % BRANCHES as u64).unwrap_or(0)
+    }
+
+    fn is_current(&self, found: &Match) -> bool {
+        !found.stale.get()
+            && found.generation == self.root_generation + self.branch_generations[usize::from(found.branch)]
+    }
+
+    /// Who wants a subject that a message was published to. The result stays true until the index changes.
+    #[inline]
+    pub(crate) fn lookup(&mut self, subject: &[u8]) -> Rc<Match> {
+        if self.recent.subject == subject && self.is_current(&self.recent) {
+            return Rc::clone(&self.recent);
+        }
+        self.lookup_cached(subject)
+    }
+
+    fn lookup_cached(&mut self, subject: &[u8]) -> Rc<Match> {
+        let fingerprint = self.fingerprint(subject);
+        if let Some(found) = self.cache.get(fingerprint, subject) {
+            let found = Rc::clone(found);
+            if self.is_current(&found) {
+                self.recent = Rc::clone(&found);
+                return found;
+            }
+            self.cache.invalidate(fingerprint);
+        }
+        // A subject is cached the second time it is seen: inboxes that are used once do not push out others.
+        if self.cache.seen_before(fingerprint) {
+            let mut found = Match::default();
+            self.build(&mut found, fingerprint, subject);
+            let found = Rc::new(found);
+            self.cache.insert(fingerprint, Rc::clone(&found));
+            self.recent = Rc::clone(&found);
+            return found;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if Rc::get_mut(&mut scratch).is_none() {
+            scratch = Rc::default();
+        }
+        let found = Rc::get_mut(&mut scratch).expect("made unique above");
+        self.build(found, fingerprint, subject);
+        self.scratch = Rc::clone(&scratch);
+        scratch
+    }
+
+    fn build(&self, found: &mut Match, fingerprint: u64, subject: &[u8]) {
+        found.clear();
+        found.subject.extend_from_slice(subject);
+        let branch = self.branch(first_token(subject));
+        found.branch = u8::try_from(branch).unwrap_or(0);
+        found.generation = self.root_generation + self.branch_generations[branch];
+        self.literals.collect(fingerprint, subject, &self.subscriptions, found);
+        self.remote.collect(fingerprint, found);
+        self.wildcards.collect(subject, &self.subscriptions, found);
+    }
+}
+
+fn first_token(subject: &[u8]) -> &[u8] {
+    &subject[..memchr::memchr(b'.', subject).unwrap_or(subject.len())]
+}
+
+fn queue_change(subject: &[u8], queue: &[u8], added: bool) -> InterestChange {
+    InterestChange::Queue { subject: subject.into(), queue: queue.into(), added }
+}
+
+fn pattern_change(
+    pattern: &[u8],
+    queue: Option<&[u8]>,
+    is_transition: bool,
+    added: bool,
+) -> Option<InterestChange> {
+    match queue {
+        Some(queue) => Some(queue_change(pattern, queue, added)),
+        None => is_transition.then(|| InterestChange::Pattern { pattern: pattern.into(), added }),
+    }
+}
+
+fn literal_change(
+    fingerprint: u64,
+    subject: &[u8],
+    queue: Option<&[u8]>,
+    is_transition: bool,
+    added: bool,
+) -> Option<InterestChange> {
+    match queue {
+        Some(queue) => Some(queue_change(subject, queue, added)),
+        None => is_transition.then_some(InterestChange::Literal { fingerprint, added }),
+    }
+}

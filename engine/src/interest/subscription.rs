@@ -1,0 +1,201 @@
+//! Subscriptions of this core, and the lists they stand in.
+
+use crate::arena::Arena;
+use smallvec::SmallVec;
+
+/// End of a list.
+const NONE: u32 = u32::MAX;
+
+/// A client's key for a subscription: most are short numbers.
+pub(crate) type Sid = SmallVec<[u8; 16]>;
+
+/// One subscription. A million of them must fit: every byte here counts against 200 in all.
+pub(crate) struct Subscription {
+    /// The session that holds it.
+    pub(crate) session: u32,
+    node: u32,
+    next: u32,
+    previous: u32,
+    /// Messages delivered so far.
+    pub(crate) delivered: u64,
+    /// The client's key.
+    pub(crate) sid: Sid,
+    /// What most subscriptions do not have.
+    extra: Option<Box<Extra>>,
+    is_pattern: bool,
+}
+
+#[derive(Default)]
+struct Extra {
+    queue: Option<Box<[u8]>>,
+    max: u64,
+}
+
+impl Subscription {
+    pub(super) fn new(session: u32, sid: &[u8]) -> Subscription {
+        Subscription {
+            session,
+            node: NONE,
+            next: NONE,
+            previous: NONE,
+            delivered: 0,
+            sid: Sid::from_slice(sid),
+            extra: None,
+            is_pattern: false,
+        }
+    }
+
+    /// Deliveries after which it ends; 0: none.
+    #[inline]
+    pub(crate) fn max(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.max)
+    }
+
+    /// Sets the number of deliveries after which it ends; 0: none.
+    pub(crate) fn set_max(&mut self, max: u64) {
+        if max != 0 || self.extra.is_some() {
+            self.extra.get_or_insert_default().max = max;
+        }
+    }
+
+    /// The queue group.
+    pub(crate) fn queue(&self) -> Option<&[u8]> {
+        self.extra.as_ref().and_then(|extra| extra.queue.as_deref())
+    }
+
+    pub(super) fn node(&self) -> u32 {
+        self.node
+    }
+
+    pub(super) fn is_pattern(&self) -> bool {
+        self.is_pattern
+    }
+}
+
+/// The subscriptions of an account on this core.
+#[derive(Default)]
+pub(crate) struct Subscriptions {
+    arena: Arena<Subscription>,
+}
+
+impl Subscriptions {
+    pub(super) fn insert(&mut self, subscription: Subscription) -> u32 {
+        self.arena.insert(subscription)
+    }
+
+    pub(super) fn place(&mut self, key: u32, node: u32, is_pattern: bool, queue: Option<&[u8]>) {
+        let Some(subscription) = self.arena.get_mut(key) else { return };
+        subscription.node = node;
+        subscription.is_pattern = is_pattern;
+        if let Some(queue) = queue {
+            subscription.extra.get_or_insert_default().queue = Some(queue.into());
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: u32) -> Option<Subscription> {
+        self.arena.remove(key)
+    }
+
+    /// A subscription, while it exists.
+    pub(crate) fn get(&self, key: u32) -> Option<&Subscription> {
+        self.arena.get(key)
+    }
+
+    /// A subscription to change.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Subscription> {
+        self.arena.get_mut(key)
+    }
+}
+
+/// A doubly linked list through subscriptions: removal is constant however many share a subject.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SubscriptionList {
+    head: u32,
+    tail: u32,
+}
+
+impl Default for SubscriptionList {
+    fn default() -> Self {
+        SubscriptionList { head: NONE, tail: NONE }
+    }
+}
+
+impl SubscriptionList {
+    pub(super) fn is_empty(self) -> bool {
+        self.head == NONE
+    }
+
+    /// Appends; true when the list was empty.
+    pub(super) fn push(&mut self, subscriptions: &mut Subscriptions, key: u32) -> bool {
+        let was_empty = self.is_empty();
+        if let Some(tail) = subscriptions.arena.get_mut(self.tail) {
+            tail.next = key;
+        }
+        if let Some(subscription) = subscriptions.arena.get_mut(key) {
+            subscription.previous = self.tail;
+            subscription.next = NONE;
+        }
+        if was_empty {
+            self.head = key;
+        }
+        self.tail = key;
+        was_empty
+    }
+
+    /// Removes a member; true when the list is empty now.
+    pub(super) fn remove(&mut self, subscriptions: &mut Subscriptions, key: u32) -> bool {
+        let Some(subscription) = subscriptions.arena.get(key) else { return self.is_empty() };
+        let (previous, next) = (subscription.previous, subscription.next);
+        match subscriptions.arena.get_mut(previous) {
+            Some(previous) => previous.next = next,
+            None => self.head = next,
+        }
+        match subscriptions.arena.get_mut(next) {
+            Some(next) => next.previous = previous,
+            None => self.tail = previous,
+        }
+        self.is_empty()
+    }
+
+    pub(super) fn collect(self, subscriptions: &Subscriptions, into: &mut Vec<u32>) {
+        let mut key = self.head;
+        while let Some(subscription) = subscriptions.arena.get(key) {
+            into.push(key);
+            key = subscription.next;
+        }
+    }
+}
+
+/// The members of a queue group at one subject or pattern.
+#[derive(Debug)]
+pub(super) struct QueueMembers {
+    pub(super) name: Box<[u8]>,
+    pub(super) members: SubscriptionList,
+}
+
+/// Finds or makes the group of a name.
+pub(super) fn queue_members<'a>(queues: &'a mut Vec<QueueMembers>, name: &[u8]) -> &'a mut SubscriptionList {
+    let index = match queues.iter().position(|queue| *queue.name == *name) {
+        Some(index) => index,
+        None => {
+            queues.push(QueueMembers { name: name.into(), members: SubscriptionList::default() });
+            queues.len() - 1
+        }
+    };
+    &mut queues[index].members
+}
+
+/// Removes a member, and its group when it was the last.
+pub(super) fn remove_queue_member(
+    queues: &mut Vec<QueueMembers>,
+    subscriptions: &mut Subscriptions,
+    key: u32,
+    name: &[u8],
+) {
+    if let Some(index) = queues.iter().position(|queue| *queue.name == *name)
+        && queues[index].members.remove(subscriptions, key)
+    {
+        queues.swap_remove(index);
+    }
+}

@@ -1,0 +1,240 @@
+//! Patterns with wildcards, in a tree by token.
+
+use super::Match;
+use super::remote::add_remote;
+use super::subscription::{
+    QueueMembers, SubscriptionList, Subscriptions, queue_members, remove_queue_member,
+};
+use crate::arena::Arena;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+const NONE: u32 = u32::MAX;
+const ROOT: u32 = 0;
+
+struct RemoteMembers {
+    core: u16,
+    weight: u32,
+    /// `None`: plain interest.
+    queue: Option<Box<[u8]>>,
+}
+
+/// Who wants the pattern that ends at a node.
+#[derive(Default)]
+pub(super) struct Terminal {
+    pub(super) plain: SubscriptionList,
+    queues: Vec<QueueMembers>,
+    remote: SmallVec<[RemoteMembers; 1]>,
+}
+
+impl Terminal {
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.queues.is_empty() && self.remote.is_empty()
+    }
+
+    pub(super) fn queue_mut(&mut self, name: &[u8]) -> &mut SubscriptionList {
+        queue_members(&mut self.queues, name)
+    }
+
+    /// Removes a subscription; true when it was the last plain one.
+    pub(super) fn remove(
+        &mut self,
+        subscriptions: &mut Subscriptions,
+        key: u32,
+        queue: Option<&[u8]>,
+    ) -> bool {
+        let Some(name) = queue else { return self.plain.remove(subscriptions, key) };
+        remove_queue_member(&mut self.queues, subscriptions, key, name);
+        false
+    }
+
+    /// Takes in that another core wants this pattern, or no longer does.
+    pub(super) fn change_remote(&mut self, core: usize, queue: Option<&[u8]>, added: bool) {
+        let index = self
+            .remote
+            .iter()
+            .position(|remote| usize::from(remote.core) == core && remote.queue.as_deref() == queue);
+        match (index, added) {
+            (Some(index), true) => self.remote[index].weight += 1,
+            (Some(index), false) if self.remote[index].weight > 1 => self.remote[index].weight -= 1,
+            (Some(index), false) => {
+                self.remote.swap_remove(index);
+            }
+            (None, true) => self.remote.push(RemoteMembers {
+                core: u16::try_from(core).expect("at most CORES_MAX cores"),
+                weight: 1,
+                queue: queue.map(Box::from),
+            }),
+            (None, false) => unreachable!("interest is withdrawn only after it was told"),
+        }
+    }
+
+    fn collect(&self, subscriptions: &Subscriptions, found: &mut Match) {
+        self.plain.collect(subscriptions, &mut found.plain);
+        for queue in &self.queues {
+            queue.members.collect(subscriptions, &mut found.queue_mut(&queue.name).local);
+        }
+        for remote in &self.remote {
+            match &remote.queue {
+                None => found.cores |= 1 << remote.core,
+                Some(name) => add_remote(found, remote.core, name, remote.weight),
+            }
+        }
+    }
+}
+
+/// One token of patterns. `*` and `>` are children like others, under their own fields.
+struct Node {
+    parent: u32,
+    token: Box<[u8]>,
+    literal: HashMap<Box<[u8]>, u32, ahash::RandomState>,
+    star: u32,
+    full: u32,
+    terminal: Option<Box<Terminal>>,
+}
+
+/// All patterns of an account.
+pub(super) struct WildcardTree {
+    nodes: Arena<Node>,
+}
+
+impl Default for WildcardTree {
+    fn default() -> Self {
+        let mut tree = WildcardTree { nodes: Arena::default() };
+        let root = tree.nodes.insert(Node::new(NONE, b""));
+        assert_eq!(root, ROOT);
+        tree
+    }
+}
+
+impl Node {
+    fn new(parent: u32, token: &[u8]) -> Node {
+        Node {
+            parent,
+            token: token.into(),
+            // The order of this map is never seen: only look-ups by token.
+            literal: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
+            star: NONE,
+            full: NONE,
+            terminal: None,
+        }
+    }
+
+    fn child(&self, token: &[u8]) -> u32 {
+        match token {
+            b"*" => self.star,
+            b">" => self.full,
+            _ => self.literal.get(token).copied().unwrap_or(NONE),
+        }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.terminal.is_none() && self.literal.is_empty() && self.star == NONE && self.full == NONE
+    }
+}
+
+impl WildcardTree {
+    fn node(&self, key: u32) -> &Node {
+        self.nodes.get(key).expect("links lead to living nodes")
+    }
+
+    fn node_mut(&mut self, key: u32) -> &mut Node {
+        self.nodes.get_mut(key).expect("links lead to living nodes")
+    }
+
+    /// The node where a pattern ends, made if need be.
+    pub(super) fn insert(&mut self, pattern: &[u8]) -> u32 {
+        let mut key = ROOT;
+        for token in petrel_protocol::subject::tokens(pattern) {
+            let mut child = self.node(key).child(token);
+            if child == NONE {
+                child = self.nodes.insert(Node::new(key, token));
+                let node = self.node_mut(key);
+                match token {
+                    b"*" => node.star = child,
+                    b">" => node.full = child,
+                    _ => {
+                        node.literal.insert(token.into(), child);
+                    }
+                }
+            }
+            key = child;
+        }
+        key
+    }
+
+    /// Who wants the pattern that ends at a node.
+    pub(super) fn terminal_mut(&mut self, key: u32) -> &mut Terminal {
+        self.node_mut(key).terminal.get_or_insert_default()
+    }
+
+    /// Drops what nobody wants any more, from a node upwards.
+    pub(super) fn prune(&mut self, key: u32) {
+        let node = self.node_mut(key);
+        if node.terminal.as_ref().is_some_and(|terminal| terminal.is_empty()) {
+            node.terminal = None;
+        }
+        let mut key = key;
+        while key != ROOT && self.node(key).is_unused() {
+            let Some(node) = self.nodes.remove(key) else { return };
+            let parent = self.node_mut(node.parent);
+            match &*node.token {
+                b"*" => parent.star = NONE,
+                b">" => parent.full = NONE,
+                token => {
+                    parent.literal.remove(token);
+                }
+            }
+            key = node.parent;
+        }
+    }
+
+    /// The pattern that ends at a node.
+    pub(super) fn pattern(&self, key: u32) -> Vec<u8> {
+        let mut tokens = Vec::new();
+        let mut key = key;
+        while key != ROOT {
+            let node = self.node(key);
+            tokens.push(&*node.token);
+            key = node.parent;
+        }
+        tokens.reverse();
+        tokens.join(&b'.')
+    }
+
+    /// Adds everyone whose pattern matches a literal subject. A subject with an empty token matches nothing.
+    pub(super) fn collect(&self, subject: &[u8], subscriptions: &Subscriptions, found: &mut Match) {
+        let root = self.node(ROOT);
+        if root.is_unused() || petrel_protocol::subject::tokens(subject).any(<[u8]>::is_empty) {
+            return;
+        }
+        self.collect_below(ROOT, Some(subject), subscriptions, found);
+    }
+
+    /// `rest`: the tokens not yet matched; `None` when all are.
+    fn collect_below(&self, key: u32, rest: Option<&[u8]>, subscriptions: &Subscriptions, found: &mut Match) {
+        let node = self.node(key);
+        let Some(rest) = rest else {
+            if let Some(terminal) = &node.terminal {
+                terminal.collect(subscriptions, found);
+            }
+            return;
+        };
+        if node.full != NONE
+            && let Some(terminal) = &self.node(node.full).terminal
+        {
+            terminal.collect(subscriptions, found);
+        }
+        let (token, rest) = match memchr::memchr(b'.', rest) {
+            Some(dot) => (&rest[..dot], Some(&rest[dot + 1..])),
+            None => (rest, None),
+        };
+        if node.star != NONE {
+            self.collect_below(node.star, rest, subscriptions, found);
+        }
+        // A published token that is itself `*` or `>` is an ordinary token: only wildcards match it.
+        if let Some(child) = node.literal.get(token) {
+            self.collect_below(*child, rest, subscriptions, found);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Accounts, sessions, interest and routing: state machines, and the [`Shard`] that drives those of one core.
+
+#![forbid(unsafe_code)]
+
+mod acceptor;
+mod account;
+mod arena;
+mod interest;
+mod lame_duck;
+mod mail;
+mod mutation;
+mod options;
+mod order;
+mod route;
+mod session;
+mod shard;
+mod snapshot;
+
+pub use mail::Mail;
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
+pub use options::{Authorization, Limits, Options, User};
+pub use order::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, SubscriptionSnapshot};
+pub use shard::Shard;

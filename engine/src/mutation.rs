@@ -1,0 +1,73 @@
+//! Known bugs that a test can put back, one at a time, to see that the scenarios find them.
+//!
+//! Without the feature `mutations` there is no way to switch one on, and the compiler removes the questions.
+
+use crate::shard::Shard;
+
+/// A bug. Each breaks one rule of `ARCHITECTURE.md`, section 5.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutation {
+    /// A PING is answered whatever is under way.
+    PongWithoutBarrier,
+    /// A barrier does not look at the watermarks of the mailboxes.
+    WatermarkNotWaited,
+    /// A barrier is asked for before what was gathered is mailed.
+    BarrierAheadOfBatch,
+    /// A PONG does not wait for queue envelopes and reports that are on their way back.
+    ReturnsNotAwaited,
+    /// A PUB does not wait until all cores know of the SUB before it.
+    PublishAheadOfInterest,
+    /// Envelopes are mailed before the interest of the same turn.
+    EnvelopesAheadOfInterest,
+    /// Messages of one batch change places.
+    BatchReversed,
+    /// Input of a held connection is dropped.
+    HeldInputDropped,
+    /// A queue envelope that nobody takes is forgotten.
+    QueueEnvelopeNotReturned,
+    /// A queue envelope that came back is offered on its own core only.
+    ReturnedTriedHereOnly,
+    /// Queue members get their own messages without echo.
+    EchoToQueueMembers,
+    /// A subscription outlives its maximum.
+    MaximumIgnored,
+    /// The 503 notice goes out when nobody on the requester's core received the request.
+    NoticeByLocalDelivery,
+    /// The 503 notice stays away when there was interest, whoever received the request.
+    NoticeByInterest,
+    /// Reports of other cores are ignored.
+    ReportsIgnored,
+    /// A publisher that rests for a slow receiver never goes on.
+    StallNeverLifted,
+    /// Publishers wait for a dead receiver again and again.
+    StallForDeadReceiver,
+    /// Subscriptions of closed connections stay.
+    SubscriptionsOutliveSession,
+    /// Other cores are not told when interest ends.
+    InterestNotWithdrawn,
+    /// Lame duck mode ends with the first core that has no client left.
+    LameDuckEndsEarly,
+}
+
+impl Shard {
+    /// The shard with a bug in it.
+    #[cfg(feature = "mutations")]
+    #[must_use]
+    pub fn with_mutation(mut self, mutation: Option<Mutation>) -> Shard {
+        self.mutation = mutation;
+        self
+    }
+
+    /// Whether a bug was put back.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn is_mutated(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// Never.
+    #[cfg(not(feature = "mutations"))]
+    #[inline(always)]
+    pub(crate) const fn is_mutated(&self, _mutation: Mutation) -> bool {
+        false
+    }
+}

@@ -1,0 +1,68 @@
+//! Messages of other cores' clients for sessions of this core.
+
+use crate::mail::{Batch, Envelope, Mail, Message, Origin, Report};
+use crate::mutation::Mutation;
+use crate::shard::Shard;
+use petrel_runtime::{CoreId, Io};
+
+impl Shard {
+    /// Delivers a batch of another core to the sessions of this one.
+    pub(crate) fn deliver_batch(&mut self, from: CoreId, batch: &Batch, io: &mut Io<'_, Mail>) {
+        self.source.open(&batch.bytes);
+        for envelope in &batch.envelopes {
+            let message = batch.message(envelope);
+            // The publisher is not on this core: echo does not come into it.
+            let origin = Origin {
+                account: envelope.account,
+                session: envelope.session,
+                cid: envelope.cid,
+                core: from.0,
+                echo: true,
+            };
+            let found = self.accounts[envelope.account.index()].interest.lookup(message.subject);
+            let mut delivered = false;
+            if envelope.plain {
+                for subscription in &found.plain {
+                    delivered |= self.deliver_to(*subscription, &origin, &message, io);
+                }
+            }
+            if envelope.queues_bytes > 0 {
+                for name in batch.queues(envelope) {
+                    let queue = found.queues.iter().find(|queue| *queue.name == *name);
+                    let taken = queue.is_some_and(|queue| {
+                        let start = self.pick(queue.local.len().max(1));
+                        self.offer_local(&queue.local, start, &origin, &message, io)
+                    });
+                    delivered |= taken;
+                    if !taken {
+                        self.give_back(from, envelope, &message, name);
+                    }
+                }
+            }
+            if envelope.report != 0 {
+                let report = Report { token: envelope.report, delivered };
+                self.outgoing[from.index()].reports.push(report);
+            }
+        }
+        self.close_source(&batch.bytes, io);
+    }
+
+    /// Returns a queue envelope to the core it came from, which tries others.
+    fn give_back(&mut self, from: CoreId, envelope: &Envelope, message: &Message<'_>, name: &[u8]) {
+        let origin = Origin {
+            account: envelope.account,
+            session: envelope.session,
+            cid: envelope.cid,
+            core: from.0,
+            echo: true,
+        };
+        if self.is_mutated(Mutation::QueueEnvelopeNotReturned) {
+            return;
+        }
+        self.statistics.queue_returns += 1;
+        let tried = envelope.tried | (1 << self.core.0);
+        let names = std::iter::once(name);
+        let returned = &mut self.outgoing[from.index()].returned;
+        returned.push(&origin, message, false, names, envelope.report, tried);
+    }
+}

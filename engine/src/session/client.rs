@@ -1,0 +1,214 @@
+//! The state of a client's connection.
+
+use super::outbound::Outbound;
+use crate::account::AccountId;
+use hashbrown::HashTable;
+use petrel_protocol::client::ClosedReason;
+use petrel_runtime::{Monotonic, SocketId, TimerId, WallTime};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Why a connection's input is held back. It is read again when none is left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Holds(u8);
+
+impl Holds {
+    /// A receiver of its messages is nearly full.
+    pub(crate) const STALL: u8 = 1;
+    /// It waits until the other cores have handled what it caused.
+    pub(crate) const BARRIER: u8 = 2;
+    /// A mailbox has no room for new work.
+    pub(crate) const MAILBOX: u8 = 4;
+    /// Its end was announced: what else it sends is not read.
+    pub(crate) const CLOSING: u8 = 8;
+
+    pub(crate) fn set(&mut self, hold: u8) {
+        self.0 |= hold;
+    }
+    pub(crate) fn lift(&mut self, hold: u8) {
+        self.0 &= !hold;
+    }
+    pub(crate) fn has(self, hold: u8) -> bool {
+        self.0 & hold != 0
+    }
+    #[inline]
+    pub(crate) fn any(self) -> bool {
+        self.0 != 0
+    }
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// INFO was sent; nothing but CONNECT is taken when authorization is configured.
+    Greeted,
+    /// It may do everything.
+    Open,
+    /// An error is on its way out; what comes in is dropped. The reason is for the record.
+    Closing(ClosedReason),
+}
+
+/// What a client said about itself, where it did.
+#[derive(Default)]
+pub(crate) struct Description {
+    pub(crate) name: String,
+    pub(crate) lang: String,
+    pub(crate) version: String,
+    pub(crate) user: Option<String>,
+}
+
+/// What the session waits for at a barrier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct BarrierWait {
+    pub(crate) token: u64,
+    /// Answers still missing.
+    pub(crate) outstanding: u32,
+    /// Whether a PONG is sent at its end.
+    pub(crate) pong: bool,
+}
+
+/// One connection.
+pub(crate) struct Session {
+    pub(crate) cid: u64,
+    pub(crate) socket: SocketId,
+    pub(crate) account: AccountId,
+    pub(crate) phase: Phase,
+    pub(crate) holds: Holds,
+    pub(crate) verbose: bool,
+    pub(crate) pedantic: bool,
+    pub(crate) echo: bool,
+    pub(crate) headers: bool,
+    pub(crate) no_responders: bool,
+    /// CONNECT said `protocol: 1` or more: it understands INFO at any time.
+    pub(crate) understands_info: bool,
+    /// CONNECT was taken.
+    pub(crate) connected: bool,
+    /// The first PONG was sent.
+    pub(crate) ponged: bool,
+    /// Its out-buffer was touched in this turn.
+    pub(crate) touched: bool,
+    /// It sent envelopes or interest to other cores since its last barrier.
+    pub(crate) reached_out: bool,
+    /// It changed interest since its last barrier, so its next PUB has to wait for the other cores.
+    pub(crate) changed_interest: bool,
+    /// A receiver of its messages asked for a stall during this read: 1 nearly full, 2 full.
+    pub(crate) stall_wanted: u8,
+    /// The peer will send no more; the connection ends when the input is worked off.
+    pub(crate) ended: bool,
+    /// The timer that watches writes, while it runs.
+    pub(crate) write_timer: Option<TimerId>,
+    /// A PING of ours was answered.
+    pub(crate) ponged_once: bool,
+    pub(crate) pings_outstanding: u32,
+    pub(crate) out: Outbound,
+    /// Bytes read and not yet worked off: an incomplete verb, or more while it is held.
+    pub(crate) input: Vec<u8>,
+    /// Length that the input must reach before it is worth parsing again.
+    pub(crate) input_needed: usize,
+    /// Keys of its subscriptions, by sid.
+    pub(crate) subscriptions: HashTable<u32>,
+    pub(crate) barrier: Option<Box<BarrierWait>>,
+    pub(crate) description: Option<Box<Description>>,
+    pub(crate) in_msgs: u64,
+    pub(crate) in_bytes: u64,
+    pub(crate) out_msgs: u64,
+    pub(crate) out_bytes: u64,
+    pub(crate) stalls: u64,
+    /// Until when publishers to this receiver rest.
+    pub(crate) stall_until: Monotonic,
+    /// `written_bytes` when somebody was last stalled for this receiver, plus one; 0: never.
+    pub(crate) written_at_stall: u64,
+    pub(crate) write_started: Monotonic,
+    pub(crate) peer: SocketAddr,
+    pub(crate) start: WallTime,
+    pub(crate) accepted: Monotonic,
+    pub(crate) last_activity: Monotonic,
+    pub(crate) rtt: Option<Duration>,
+    pub(crate) rtt_measured: Monotonic,
+    pub(crate) ping_sent: Monotonic,
+    /// Authentication timeout first, then PING, then the delay before the end.
+    pub(crate) timer: Option<TimerId>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        cid: u64,
+        socket: SocketId,
+        peer: SocketAddr,
+        now: Monotonic,
+        wall: WallTime,
+    ) -> Session {
+        Session {
+            cid,
+            socket,
+            account: AccountId::GLOBAL,
+            phase: Phase::Greeted,
+            holds: Holds::default(),
+            verbose: true,
+            pedantic: true,
+            echo: true,
+            headers: false,
+            no_responders: false,
+            understands_info: false,
+            connected: false,
+            ponged: false,
+            touched: false,
+            reached_out: false,
+            changed_interest: false,
+            stall_wanted: 0,
+            ended: false,
+            write_timer: None,
+            ponged_once: false,
+            pings_outstanding: 0,
+            out: Outbound::default(),
+            input: Vec::new(),
+            input_needed: 0,
+            subscriptions: HashTable::new(),
+            barrier: None,
+            description: None,
+            in_msgs: 0,
+            in_bytes: 0,
+            out_msgs: 0,
+            out_bytes: 0,
+            stalls: 0,
+            stall_until: Monotonic::default(),
+            written_at_stall: 0,
+            write_started: now,
+            peer,
+            start: wall,
+            accepted: now,
+            last_activity: now,
+            rtt: None,
+            rtt_measured: now,
+            ping_sent: now,
+            timer: None,
+        }
+    }
+
+    /// Whether messages may still be queued for it.
+    #[inline]
+    pub(crate) fn takes_messages(&self) -> bool {
+        !matches!(self.phase, Phase::Closing(_))
+    }
+
+    /// What log lines begin with: `<host:port> - cid:<n>` and, once it has connected, what it calls itself.
+    pub(crate) fn label(&self) -> String {
+        let mut label = format!("{} - cid:{}", self.peer, self.cid);
+        if let Some(description) = &self.description {
+            let parts = [
+                if description.version.is_empty() {
+                    String::new()
+                } else {
+                    format!("v{}", description.version)
+                },
+                description.lang.clone(),
+                description.name.clone(),
+            ];
+            let said: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+            if !said.is_empty() {
+                label.push_str(&format!(" - \"{}\"", said.join(":")));
+            }
+        }
+        label
+    }
+}

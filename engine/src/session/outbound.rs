@@ -1,0 +1,119 @@
+//! What waits to be written to a connection.
+
+use std::collections::VecDeque;
+
+/// A buffer that is this full is sent at once, or set aside while another is being written: what was encoded
+/// last is then still in the core's cache when the kernel copies it.
+pub(crate) const BUFFER_FULL_BYTES: usize = 64 * 1024;
+/// Buffers that a core keeps for reuse.
+const POOL_MAX: usize = 16;
+/// Buffers that have grown beyond this go back to the allocator.
+const POOLED_BYTES_MAX: usize = 4 * BUFFER_FULL_BYTES;
+
+/// Empty buffers of a core, warm ones first.
+#[derive(Default)]
+pub(crate) struct BufferPool {
+    buffers: Vec<Vec<u8>>,
+}
+
+impl BufferPool {
+    /// An empty buffer.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        if self.buffers.len() < POOL_MAX && (1..=POOLED_BYTES_MAX).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+/// The out-buffers of one connection. An idle connection holds none.
+#[derive(Default)]
+pub(crate) struct Outbound {
+    /// What this turn appends to.
+    pub(crate) current: Vec<u8>,
+    /// Full buffers behind the one that is being written.
+    queued: VecDeque<Vec<u8>>,
+    /// Bytes of the buffer that the runtime is writing; 0: none is.
+    in_flight_bytes: usize,
+    /// Bytes of payloads that belong into `current` and still lie in the bytes they arrived in.
+    pub(crate) detached_bytes: usize,
+    /// Bytes in `queued`.
+    queued_bytes: usize,
+    /// Bytes that were handed to the kernel since the start.
+    pub(crate) written_bytes: u64,
+}
+
+impl Outbound {
+    /// Everything that waits, in bytes on the wire.
+    #[inline]
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.current.len() + self.detached_bytes + self.queued_bytes + self.in_flight_bytes
+    }
+
+    /// Whether the runtime is writing a buffer.
+    #[inline]
+    pub(crate) fn is_writing(&self) -> bool {
+        self.in_flight_bytes > 0
+    }
+
+    /// Bytes that the runtime was left to write when it took the buffer.
+    pub(crate) fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending_bytes() == 0
+    }
+
+    /// The next buffer to send, when none is being written.
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
+        if self.is_writing() || self.detached_bytes > 0 {
+            return None;
+        }
+        if let Some(buffer) = self.queued.pop_front() {
+            self.queued_bytes -= buffer.len();
+            if self.queued.is_empty() {
+                self.queued = VecDeque::new();
+            }
+            return Some(buffer);
+        }
+        (!self.current.is_empty()).then(|| std::mem::take(&mut self.current))
+    }
+
+    /// The runtime keeps a buffer of this length until it is written.
+    pub(crate) fn writing(&mut self, bytes: usize) {
+        self.in_flight_bytes = bytes;
+    }
+
+    /// What the runtime kept is written.
+    pub(crate) fn written(&mut self) {
+        self.written_bytes += self.in_flight_bytes as u64;
+        self.in_flight_bytes = 0;
+    }
+
+    /// Bytes that are set aside.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Sets the current buffer aside, which cannot be sent yet. Returns its length.
+    pub(crate) fn set_aside(&mut self, pool: &mut BufferPool) -> usize {
+        let full = std::mem::replace(&mut self.current, pool.take());
+        let bytes = full.len();
+        self.queued_bytes += bytes;
+        self.queued.push_back(full);
+        bytes
+    }
+
+    /// Forgets everything that waits.
+    pub(crate) fn clear(&mut self) {
+        let written_bytes = self.written_bytes;
+        *self = Outbound { written_bytes, ..Outbound::default() };
+    }
+}

@@ -1,0 +1,156 @@
+//! SUB and UNSUB.
+
+use super::operations::Flow;
+use crate::account::AccountId;
+use crate::interest::InterestChange;
+use crate::mail::Mail;
+use crate::mutation::Mutation;
+use crate::shard::Shard;
+use petrel_protocol::client::ProtocolError;
+use petrel_protocol::subject;
+use petrel_runtime::Io;
+
+impl Shard {
+    pub(super) fn subscribe(
+        &mut self,
+        key: u32,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+        io: &mut Io<'_, Mail>,
+    ) -> Flow {
+        if let Some(error) = self.refusal(key, subject, queue) {
+            self.tell(key, &error, io);
+            return Flow::Next;
+        }
+        let Some(session) = self.sessions.get(key) else { return Flow::Closed };
+        let (account, verbose, count) = (session.account, session.verbose, session.subscriptions.len());
+        // A sid in use keeps its subscription; the new one is ignored without a word.
+        if self.find_subscription(key, sid).is_none() {
+            let count_max = self.options.limits.subscriptions_max;
+            if count_max > 0 && count >= count_max {
+                self.tell(key, &ProtocolError::MaximumSubscriptionsExceeded, io);
+                return Flow::Next;
+            }
+            let interest = &mut self.accounts[account.index()].interest;
+            let (subscription, change) = interest.subscribe(key, subject, queue, sid);
+            self.remember_subscription(key, subscription, sid);
+            self.statistics.subscriptions += 1;
+            self.tell_cores(key, account, change);
+        }
+        if verbose {
+            self.acknowledge(key, io);
+        }
+        Flow::Next
+    }
+
+    /// Why a subscription is refused, if it is.
+    fn refusal(&self, key: u32, subject: &[u8], queue: Option<&[u8]>) -> Option<ProtocolError> {
+        if !subject::is_valid_subscription(subject) {
+            return Some(ProtocolError::InvalidSubject);
+        }
+        if queue == Some(b"_sys_") {
+            let error = ProtocolError::QueueSubscribePermission(subject.to_vec(), b"_sys_".to_vec());
+            if let Some(session) = self.sessions.get(key) {
+                tracing::error!("{} - Subscription Violation - {error}", session.label());
+            }
+            return Some(error);
+        }
+        let tokens_max = self.options.limits.subscription_tokens_max;
+        if tokens_max > 0 && subject::tokens(subject).count() > tokens_max {
+            return Some(ProtocolError::TooManyTokens(subject.to_vec()));
+        }
+        None
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        key: u32,
+        sid: &[u8],
+        max: Option<u64>,
+        io: &mut Io<'_, Mail>,
+    ) -> Flow {
+        let Some(session) = self.sessions.get(key) else { return Flow::Closed };
+        let (account, verbose) = (session.account, session.verbose);
+        if let Some(found) = self.find_subscription(key, sid) {
+            let subscriptions = self.accounts[account.index()].interest.subscriptions_mut();
+            let max = max.unwrap_or(0);
+            match subscriptions.get_mut(found) {
+                Some(subscription) if max > subscription.delivered => subscription.set_max(max),
+                _ => self.remove_subscription(account, found),
+            }
+        }
+        if verbose {
+            self.acknowledge(key, io);
+        }
+        Flow::Next
+    }
+
+    fn find_subscription(&self, key: u32, sid: &[u8]) -> Option<u32> {
+        let session = self.sessions.get(key)?;
+        let subscriptions = self.accounts[session.account.index()].interest.subscriptions();
+        let hash = self.sid_hasher.hash_one(sid);
+        session
+            .subscriptions
+            .find(hash, |key| subscriptions.get(*key).is_some_and(|found| *found.sid == *sid))
+            .copied()
+    }
+
+    fn remember_subscription(&mut self, key: u32, subscription: u32, sid: &[u8]) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let subscriptions = self.accounts[session.account.index()].interest.subscriptions();
+        let hasher = &self.sid_hasher;
+        session.subscriptions.insert_unique(hasher.hash_one(sid), subscription, |key| {
+            subscriptions.get(*key).map_or(0, |found| hasher.hash_one(&*found.sid))
+        });
+    }
+
+    /// Removes a subscription from the index and from its session, and tells the other cores.
+    pub(crate) fn remove_subscription(&mut self, account: AccountId, subscription: u32) {
+        let interest = &mut self.accounts[account.index()].interest;
+        let Some((removed, change)) = interest.unsubscribe(subscription) else { return };
+        self.statistics.subscriptions -= 1;
+        if let Some(session) = self.sessions.get_mut(removed.session) {
+            let hash = self.sid_hasher.hash_one(&*removed.sid);
+            if let Ok(entry) = session.subscriptions.find_entry(hash, |key| *key == subscription) {
+                entry.remove();
+            }
+            if session.subscriptions.is_empty() {
+                session.subscriptions = hashbrown::HashTable::new();
+            }
+        }
+        if !self.is_mutated(Mutation::InterestNotWithdrawn) {
+            self.tell_cores(removed.session, account, change);
+        }
+    }
+
+    /// Takes all of a session's subscriptions out of the index.
+    pub(super) fn remove_all_subscriptions(&mut self, key: u32) {
+        if self.is_mutated(Mutation::SubscriptionsOutliveSession) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let account = session.account;
+        let mut subscriptions: Vec<u32> = std::mem::take(&mut session.subscriptions).into_iter().collect();
+        // The table's order is that of keyed hashes; the others are told in the order of keys.
+        subscriptions.sort_unstable();
+        for subscription in subscriptions {
+            self.remove_subscription(account, subscription);
+        }
+    }
+
+    /// Notes a change of interest for all other cores.
+    fn tell_cores(&mut self, key: u32, account: AccountId, change: Option<InterestChange>) {
+        let Some(change) = change else { return };
+        if self.core_count == 1 {
+            return;
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.reached_out = true;
+            session.changed_interest = true;
+        }
+        for core in self.other_cores() {
+            self.outgoing[core.index()].interest.push((account, change.clone()));
+        }
+    }
+}

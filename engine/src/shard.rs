@@ -1,0 +1,330 @@
+//! The program of a core: it owns sessions, interest and counters, and hands each event to its room.
+
+use crate::acceptor::Acceptor;
+use crate::account::{Account, AccountId, initial_accounts};
+use crate::arena::Arena;
+use crate::interest::InterestChange;
+use crate::lame_duck::LameDuck;
+use crate::mail::{Batch, Mail, Report, Stall};
+use crate::mutation::Mutation;
+use crate::options::Options;
+use crate::order::{CoreStatistics, Notice, Order};
+use crate::route::large::Source;
+use crate::route::no_responders::PendingReports;
+use crate::session::client::Session;
+use crate::session::outbound::BufferPool;
+use hashbrown::HashMap;
+use petrel_protocol::client::{ClosedReason, ParseLimits};
+use petrel_runtime::{CoreId, Event, Io, Program, SocketId};
+use std::sync::Arc;
+
+pub(crate) const NO_SESSION: u32 = u32::MAX;
+/// Batches with this much memory go back to the core that filled them: growing a new one each turn copies it
+/// several times, and the allocator does not like memory that one core takes and another frees.
+const WORTH_RETURNING_BYTES: usize = 16 * 1024;
+/// Empty batches kept for each core.
+const SPARE_BATCHES_MAX: usize = 4;
+
+/// What a turn has gathered for another core.
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    pub(crate) interest: Vec<(AccountId, InterestChange)>,
+    pub(crate) envelopes: Batch,
+    pub(crate) returned: Batch,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) stalls: Vec<Stall>,
+    /// Large batches of that core that are worked off: they go back to be filled again.
+    pub(crate) spent: Vec<Batch>,
+    /// Empty batches that came back from that core.
+    spare: Vec<Batch>,
+}
+
+/// All that a core owns: its sessions, its view of interest, its timers.
+///
+/// The methods are spread over the rooms they belong to: `session/` for what a client says, `route/` for what
+/// happens to its messages, `acceptor` and `lame_duck` for the connections' beginning and end.
+pub struct Shard {
+    pub(crate) options: Arc<Options>,
+    pub(crate) core: CoreId,
+    pub(crate) core_count: usize,
+    pub(crate) notices: crossbeam_channel::Sender<Notice>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) sessions: Arena<Session>,
+    /// The session of each socket slot.
+    pub(crate) session_by_slot: Vec<u32>,
+    /// One entry a core; this core's own stays empty.
+    pub(crate) outgoing: Vec<Outgoing>,
+    /// Sessions whose out-buffers this turn appended to.
+    pub(crate) touched: Vec<u32>,
+    /// Sessions to end when the event at hand is worked off.
+    pub(crate) doomed: Vec<(u32, ClosedReason)>,
+    pub(crate) pool: BufferPool,
+    /// Bytes of out-buffers set aside and of input that waits, of all sessions.
+    pub(crate) held_bytes: usize,
+    /// The bytes that are being worked on.
+    pub(crate) source: Source,
+    pub(crate) pending_reports: PendingReports,
+    /// Barriers under way: token to session and its connection id.
+    pub(crate) barriers: HashMap<u64, (u32, u64), ahash::RandomState>,
+    /// Tokens of barriers and reports; 0 is never one.
+    pub(crate) next_token: u64,
+    /// Whether the last queue offer that was decided on this core was taken.
+    pub(crate) last_offer_taken: bool,
+    /// Sessions held until a mailbox has room.
+    pub(crate) waiting_for_room: Vec<u32>,
+    pub(crate) statistics: CoreStatistics,
+    pub(crate) parse_limits: ParseLimits,
+    /// Hashes sids within a session.
+    pub(crate) sid_hasher: ahash::RandomState,
+    /// State of the generator behind queue picks.
+    pub(crate) random: u64,
+    /// Core 0 only.
+    pub(crate) acceptor: Option<Acceptor>,
+    pub(crate) lame_duck: Option<LameDuck>,
+    #[cfg(feature = "mutations")]
+    pub(crate) mutation: Option<crate::mutation::Mutation>,
+}
+
+impl Shard {
+    /// The shard of one core. `key` is the secret that subject hashes are keyed with, the same on all cores of
+    /// the node. Notices go to `notices`; core 0 says there where it listens.
+    pub fn new(
+        options: Arc<Options>,
+        core: CoreId,
+        core_count: usize,
+        key: [u64; 4],
+        notices: crossbeam_channel::Sender<Notice>,
+    ) -> Shard {
+        let hasher = ahash::RandomState::with_seeds(key[1], key[2], key[3], key[0]);
+        let limits = &options.limits;
+        let parse_limits =
+            ParseLimits { control_line_max: limits.control_line_max, payload_max: limits.payload_max };
+        Shard {
+            acceptor: (core.0 == 0).then(|| Acceptor::new(core_count, options.closed_clients_max)),
+            accounts: initial_accounts(core_count, core.index(), key),
+            sessions: Arena::default(),
+            session_by_slot: Vec::new(),
+            outgoing: (0..core_count).map(|_| Outgoing::default()).collect(),
+            touched: Vec::new(),
+            doomed: Vec::new(),
+            pool: BufferPool::default(),
+            held_bytes: 0,
+            source: Source::default(),
+            pending_reports: PendingReports::new(hasher.clone()),
+            barriers: HashMap::with_hasher(hasher.clone()),
+            next_token: 1,
+            last_offer_taken: false,
+            waiting_for_room: Vec::new(),
+            statistics: CoreStatistics::default(),
+            parse_limits,
+            sid_hasher: hasher,
+            random: 1,
+            lame_duck: None,
+            options,
+            core,
+            core_count,
+            notices,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+
+    /// The session of a socket, when it is still the same connection.
+    pub(crate) fn session_of(&self, socket: SocketId) -> Option<u32> {
+        let key = *self.session_by_slot.get(socket.slot as usize)?;
+        self.sessions.get(key).filter(|session| session.socket == socket).map(|_| key)
+    }
+
+    pub(crate) fn token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+
+    /// A number below `bound`, for queue picks.
+    pub(crate) fn pick(&mut self, bound: usize) -> usize {
+        // splitmix64: good enough to spread load, one multiplication chain.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        usize::try_from((u128::from(mixed) * bound as u128) >> 64).unwrap_or(0)
+    }
+
+    /// Cores other than this one.
+    pub(crate) fn other_cores(&self) -> impl Iterator<Item = CoreId> + use<> {
+        let own = self.core;
+        let count = u16::try_from(self.core_count).unwrap_or(u16::MAX);
+        (0..count).map(CoreId).filter(move |core| *core != own)
+    }
+
+    /// Mails what was gathered for a core. Interest goes ahead of envelopes, returned envelopes ahead of
+    /// reports: a report says that nobody took the rest.
+    pub(crate) fn post(&mut self, core: CoreId, io: &mut Io<'_, Mail>) {
+        let (is_reversed, is_ahead) =
+            (self.is_mutated(Mutation::BatchReversed), self.is_mutated(Mutation::EnvelopesAheadOfInterest));
+        let outgoing = &mut self.outgoing[core.index()];
+        if is_reversed {
+            outgoing.envelopes.envelopes.reverse();
+        }
+        if is_ahead && !outgoing.envelopes.is_empty() {
+            io.mail(core, Mail::Envelopes(std::mem::take(&mut outgoing.envelopes)));
+        }
+        if !outgoing.interest.is_empty() {
+            io.mail(core, Mail::Interest(std::mem::take(&mut outgoing.interest)));
+        }
+        if !outgoing.returned.is_empty() {
+            io.mail(core, Mail::Returned(std::mem::take(&mut outgoing.returned)));
+        }
+        if !outgoing.envelopes.is_empty() {
+            let fresh = outgoing.spare.pop().unwrap_or_default();
+            io.mail(core, Mail::Envelopes(std::mem::replace(&mut outgoing.envelopes, fresh)));
+        }
+        if !outgoing.reports.is_empty() {
+            io.mail(core, Mail::Reports(std::mem::take(&mut outgoing.reports)));
+        }
+        if !outgoing.stalls.is_empty() {
+            io.mail(core, Mail::Stalls(std::mem::take(&mut outgoing.stalls)));
+        }
+        for batch in outgoing.spent.drain(..) {
+            io.mail(core, Mail::Spent(batch));
+        }
+    }
+
+    pub(crate) fn post_all(&mut self, io: &mut Io<'_, Mail>) {
+        for core in self.other_cores() {
+            self.post(core, io);
+        }
+    }
+
+    fn mail(&mut self, from: CoreId, mail: Mail, io: &mut Io<'_, Mail>) {
+        match mail {
+            Mail::Connection(handoff) => self.take_in(*handoff, io),
+            Mail::Interest(changes) => {
+                for (account, change) in changes {
+                    self.accounts[account.index()].interest.apply(from.index(), change);
+                }
+            }
+            Mail::Envelopes(mut batch) => {
+                self.deliver_batch(from, &batch, io);
+                if batch.bytes.capacity() >= WORTH_RETURNING_BYTES {
+                    batch.clear();
+                    self.outgoing[from.index()].spent.push(batch);
+                }
+            }
+            Mail::Spent(batch) => {
+                let spare = &mut self.outgoing[from.index()].spare;
+                if spare.len() < SPARE_BATCHES_MAX {
+                    spare.push(batch);
+                }
+            }
+            Mail::Reports(reports) => self.take_reports(&reports, io),
+            Mail::Returned(batch) => self.retry_returned(&batch, io),
+            Mail::Stalls(stalls) => self.take_stalls(&stalls, io),
+            Mail::Barrier(token) => {
+                // What this core owes the sender goes ahead of the answer.
+                self.post(from, io);
+                io.mail(from, Mail::Passed(token));
+            }
+            Mail::Passed(token) => self.barrier_passed(token, io),
+            Mail::Ended(record) => self.record_ended(from, *record),
+            Mail::Empty => self.core_is_empty(from, io),
+        }
+    }
+
+    fn order(&mut self, order: Order, io: &mut Io<'_, Mail>) {
+        match order {
+            Order::Statistics(answer) => {
+                // The asker may have given up: then nobody misses the answer.
+                let _ = answer.send(self.current_statistics());
+            }
+            Order::Connections(query, answer) => {
+                let _ = answer.send(self.connections(&query, io));
+            }
+            Order::LameDuck => self.enter_lame_duck(io),
+            Order::Shutdown => self.shut_down(io),
+        }
+    }
+
+    /// Ends the sessions that the event at hand has doomed.
+    fn bury_doomed(&mut self, io: &mut Io<'_, Mail>) {
+        while let Some((key, reason)) = self.doomed.pop() {
+            self.end(key, reason, io);
+        }
+    }
+}
+
+impl Program for Shard {
+    type Mail = Mail;
+    type Order = Order;
+
+    fn start(&mut self, io: &mut Io<'_, Mail>) {
+        self.random = io.random();
+        self.start_listening(io);
+    }
+
+    fn event(&mut self, event: Event<'_, Mail, Order>, io: &mut Io<'_, Mail>) {
+        match event {
+            Event::Received { socket, data } => {
+                if let Some(key) = self.session_of(socket) {
+                    self.received(key, data, io);
+                }
+            }
+            Event::Sent { socket, buffer, result } => {
+                self.pool.give(buffer);
+                if let Some(key) = self.session_of(socket) {
+                    self.sent(key, result, io);
+                }
+            }
+            Event::Mail { from, mail } => self.mail(from, mail, io),
+            Event::Timer(token) => self.timer(token, io),
+            Event::Ended { socket, end } => {
+                if let Some(key) = self.session_of(socket) {
+                    self.peer_ended(key, end, io);
+                }
+            }
+            Event::Accepted { socket, .. } => self.accepted(socket, io),
+            Event::AcceptFailed { error, .. } => self.accept_failed(&error),
+            Event::MailRoom { .. } => self.room_came(io),
+            Event::Order(order) => self.order(order, io),
+            Event::Connected { .. } => unreachable!("a shard does not connect to anybody yet"),
+        }
+        self.bury_doomed(io);
+    }
+
+    fn finish_turn(&mut self, io: &mut Io<'_, Mail>) {
+        self.post_all(io);
+        let mut touched = std::mem::take(&mut self.touched);
+        for key in touched.drain(..) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.touched = false;
+                self.flush(key, io);
+            }
+        }
+        // The list keeps its memory; flushing touches nobody else.
+        debug_assert!(self.touched.is_empty());
+        self.touched = touched;
+        self.keep_to_budget();
+        self.bury_doomed(io);
+    }
+
+    fn panicked(&mut self, socket: Option<SocketId>, message: &str, io: &mut Io<'_, Mail>) {
+        self.statistics.panics += 1;
+        let key = socket.and_then(|socket| self.session_of(socket));
+        match key.and_then(|key| self.sessions.get(key)) {
+            Some(session) => {
+                tracing::error!(
+                    "{} - A defect was contained and the connection closed: {message}",
+                    session.label()
+                );
+            }
+            None => tracing::error!("A defect was contained on core {}: {message}", self.core.0),
+        }
+        // What was noted lies in bytes that are gone: those out-buffers have holes.
+        let mut broken: Vec<u32> = self.source.pieces.drain(..).map(|piece| piece.session).collect();
+        broken.extend(key);
+        for key in broken {
+            self.end(key, ClosedReason::InternalClient, io);
+        }
+    }
+}
