@@ -1,0 +1,135 @@
+//! Checks over all options, file and command line together (reference: config.md, section 17).
+
+use crate::authorization::{BCRYPT_NOT_SUPPORTED, is_bcrypt};
+use crate::duration::format_duration;
+use crate::options::{Options, defaults};
+use crate::top::SERVER_NAME_HAS_SPACES;
+use std::time::Duration;
+
+/// Payloads above this are worth a warning at start.
+const PAYLOAD_BYTES_HIGH: i64 = 8 * 1024 * 1024;
+
+/// Why options do not go together. The texts are upstream's where it has the check.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CheckError {
+    #[error("lame duck grace period ({grace}) should be strictly lower than lame duck duration ({duration})")]
+    LameDuck { grace: String, duration: String },
+    #[error("max_payload ({payload}) cannot be higher than max_pending ({pending})")]
+    Payload { payload: i64, pending: i64 },
+    #[error("{SERVER_NAME_HAS_SPACES}")]
+    ServerName,
+    #[error("{BCRYPT_NOT_SUPPORTED}")]
+    Bcrypt,
+}
+
+impl Options {
+    /// Checks what concerns more than one option, and what the command line may have brought in.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn check(&self) -> Result<(), CheckError> {
+        if self.server_name.as_ref().is_some_and(|name| name.contains(' ')) {
+            return Err(CheckError::ServerName);
+        }
+        let (grace, duration) = (self.lame_duck_grace_period(), self.lame_duck_duration());
+        if grace >= duration {
+            let shown = |duration: Duration| {
+                format_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+            };
+            return Err(CheckError::LameDuck { grace: shown(grace), duration: shown(duration) });
+        }
+        let (payload, pending) = (self.payload_max(), self.pending_max());
+        if payload > pending {
+            return Err(CheckError::Payload { payload, pending });
+        }
+        let secrets = [&self.authorization.password, &self.authorization.token];
+        if secrets.into_iter().flatten().any(|secret| is_bcrypt(secret)) {
+            return Err(CheckError::Bcrypt);
+        }
+        Ok(())
+    }
+
+    /// What works and is not wise; one line each.
+    pub fn advice(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.payload_max() > PAYLOAD_BYTES_HIGH {
+            lines.push(
+                "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance"
+                    .to_owned(),
+            );
+        }
+        lines
+    }
+
+    /// Bytes of headers and payload together; a configured 0 is none.
+    pub fn payload_max(&self) -> i64 {
+        or_default(self.payload_max, defaults::PAYLOAD_MAX)
+    }
+
+    /// Bytes queued for one client; a configured 0 is none.
+    pub fn pending_max(&self) -> i64 {
+        or_default(self.pending_max, defaults::PENDING_MAX)
+    }
+
+    /// How long lame duck mode takes in all.
+    pub fn lame_duck_duration(&self) -> Duration {
+        or_default(self.lame_duck_duration, defaults::LAME_DUCK_DURATION)
+    }
+
+    /// How long lame duck mode waits before it closes the first client; a configured 0 is none.
+    pub fn lame_duck_grace_period(&self) -> Duration {
+        or_default(self.lame_duck_grace_period, defaults::LAME_DUCK_GRACE_PERIOD)
+    }
+}
+
+/// Upstream takes a configured zero for "not configured" in most options.
+pub fn or_default<T: Default + PartialEq>(configured: Option<T>, default: T) -> T {
+    configured.filter(|value| *value != T::default()).unwrap_or(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(change: impl FnOnce(&mut Options)) -> String {
+        let mut options = Options::default();
+        change(&mut options);
+        options.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn texts_are_upstreams() {
+        assert_eq!(message(|_| {}), "fine");
+        assert_eq!(
+            message(|options| options.lame_duck_grace_period = Some(Duration::from_secs(200))),
+            "lame duck grace period (3m20s) should be strictly lower than lame duck duration (2m0s)"
+        );
+        assert_eq!(
+            message(|options| options.payload_max = Some(68_157_440)),
+            "max_payload (68157440) cannot be higher than max_pending (67108864)"
+        );
+        assert_eq!(
+            message(|options| options.pending_max = Some(1000)),
+            "max_payload (1048576) cannot be higher than max_pending (1000)"
+        );
+        assert_eq!(
+            message(|options| options.server_name = Some("a b".into())),
+            "server name cannot contain spaces"
+        );
+    }
+
+    #[test]
+    fn zero_is_not_configured() {
+        assert_eq!(message(|options| options.lame_duck_grace_period = Some(Duration::ZERO)), "fine");
+        let options = Options { payload_max: Some(0), ..Options::default() };
+        assert_eq!(options.payload_max(), 1_048_576);
+    }
+
+    #[test]
+    fn hashes_are_refused_instead_of_compared() {
+        let mut options = Options::default();
+        options.authorization.password = Some("$2a$11$abc".into());
+        assert_eq!(options.check(), Err(CheckError::Bcrypt));
+    }
+}

@@ -1,0 +1,39 @@
+//! The configuration file: its grammar, every key and its state, and typed options. No I/O: the caller reads
+//! files and the environment through [`Source`].
+//!
+//! A file goes through [`lexer`](crate) and [`parse`] to a [`Map`], through the tables of [`keys`] to
+//! [`Options`], and [`digest`] names it. [`load`] does all of that.
+
+#![forbid(unsafe_code)]
+
+mod authorization;
+mod check;
+mod cursor;
+mod digest;
+mod duration;
+mod item;
+pub mod keys;
+mod lexer;
+mod listen;
+mod load;
+mod number;
+mod options;
+mod parser;
+mod petrel_block;
+mod problem;
+mod reader;
+mod scalar;
+mod text;
+mod top;
+mod value;
+
+pub use check::{CheckError, or_default};
+pub use digest::digest;
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use load::{Configuration, LoadError, load};
+pub use options::{
+    Authorization, Backend, Cores, LogOptions, Options, PetrelOptions, User, WriteTimeout, defaults,
+};
+pub use parser::{ParseError, Source, parse, parse_file};
+pub use problem::{Problem, Problems};
+pub use value::{Map, Node, Position, Value};

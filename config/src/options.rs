@@ -1,0 +1,204 @@
+//! What the configuration says, typed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Upstream's defaults, for what neither the file nor the command line says (reference: config.md, section 6).
+pub mod defaults {
+    use std::time::Duration;
+
+    /// Where clients and monitoring listen: every address, IPv6 included.
+    pub const HOST: &str = "0.0.0.0";
+    /// The port of clients.
+    pub const PORT: i64 = 4222;
+    /// Connections at once.
+    pub const CONNECTIONS_MAX: i64 = 65_536;
+    /// Bytes of arguments on a control line.
+    pub const CONTROL_LINE_MAX: i64 = 4096;
+    /// Bytes of headers and payload together.
+    pub const PAYLOAD_MAX: i64 = 1024 * 1024;
+    /// Bytes queued for one client.
+    pub const PENDING_MAX: i64 = 64 * 1024 * 1024;
+    /// Between PINGs to a client.
+    pub const PING_INTERVAL: Duration = Duration::from_secs(120);
+    /// Unanswered PINGs after which a connection is stale.
+    pub const PING_MAX: i64 = 2;
+    /// How long a write to a client may take.
+    pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+    /// How long a client may take to send its credentials.
+    pub const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
+    /// How long lame duck mode takes in all.
+    pub const LAME_DUCK_DURATION: Duration = Duration::from_secs(120);
+    /// How long lame duck mode waits before it closes the first client.
+    pub const LAME_DUCK_GRACE_PERIOD: Duration = Duration::from_secs(10);
+    /// Closed connections that are remembered.
+    pub const CLOSED_CLIENTS_MAX: i64 = 10_000;
+}
+
+/// What the file (and then the command line) says. `None`: nothing was said, [`defaults`] holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Host that clients connect to.
+    pub host: Option<String>,
+    /// Port that clients connect to; -1 picks a free one, 0 is the default.
+    pub port: Option<i64>,
+    /// Host of monitoring; without one, that of the clients.
+    pub http_host: Option<String>,
+    /// Port of monitoring; -1 picks a free one, 0 is none.
+    pub http_port: Option<i64>,
+    /// Prefix of all monitoring paths.
+    pub http_base_path: Option<String>,
+    /// The server's name; without one, its id.
+    pub server_name: Option<String>,
+    /// What monitoring shows of this server beside its name.
+    pub server_tags: Vec<String>,
+    /// The same, by name.
+    pub server_metadata: BTreeMap<String, String>,
+    /// `host[:port]` that INFO shows in place of where the server listens.
+    pub client_advertise: Option<String>,
+    /// Connections at once; 0: none.
+    pub connections_max: Option<i64>,
+    /// Subscriptions of one connection; 0: unlimited.
+    pub subscriptions_max: Option<i64>,
+    /// Tokens of a subscription's subject, 1 to 255.
+    pub subscription_tokens_max: Option<u8>,
+    /// Bytes of arguments on a control line.
+    pub control_line_max: Option<i64>,
+    /// Bytes of headers and payload together.
+    pub payload_max: Option<i64>,
+    /// Bytes queued for one client.
+    pub pending_max: Option<i64>,
+    /// Between PINGs to a client.
+    pub ping_interval: Option<Duration>,
+    /// Unanswered PINGs after which a connection is stale.
+    pub ping_max: Option<i64>,
+    /// How long a write to a client may take.
+    pub write_deadline: Option<Duration>,
+    /// What happens when a write took too long.
+    pub write_timeout: WriteTimeout,
+    /// Drop for a slow receiver instead of stalling its publishers.
+    pub no_fast_producer_stall: bool,
+    /// Refuse headers.
+    pub no_header_support: bool,
+    /// How long lame duck mode takes in all.
+    pub lame_duck_duration: Option<Duration>,
+    /// How long lame duck mode waits before it closes the first client.
+    pub lame_duck_grace_period: Option<Duration>,
+    /// Closed connections that are remembered.
+    pub closed_clients_max: Option<i64>,
+    /// Who may connect.
+    pub authorization: Authorization,
+    /// The log.
+    pub log: LogOptions,
+    /// Where the process id is written.
+    pub pid_file: Option<String>,
+    /// Petrel's own settings.
+    pub petrel: PetrelOptions,
+}
+
+/// What happens to a client when a write to it took longer than the deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteTimeout {
+    /// What upstream does for clients: close.
+    #[default]
+    Default,
+    /// Close.
+    Close,
+    /// Go on when some bytes were written.
+    Retry,
+}
+
+/// The `authorization` block. At most one of single user, token and list of users is set.
+#[derive(Clone, Default, PartialEq)]
+pub struct Authorization {
+    /// The single user's name.
+    pub user: Option<String>,
+    /// The single user's password.
+    pub password: Option<String>,
+    /// The token.
+    pub token: Option<String>,
+    /// How long a client may take to send its credentials.
+    pub timeout: Option<Duration>,
+    /// Users; `Some` of an empty list still asks for authorization that nobody can pass.
+    pub users: Option<Vec<User>>,
+}
+
+/// One of `authorization.users`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The password, plain.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Authorization {
+    /// Shows what is set, never a secret.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Authorization")
+            .field("user", &self.user)
+            .field("password", &self.password.is_some())
+            .field("token", &self.token.is_some())
+            .field("timeout", &self.timeout)
+            .field("users", &self.users)
+            .finish()
+    }
+}
+
+impl std::fmt::Debug for User {
+    /// Shows the name, never the password.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("User").field(&self.name).finish()
+    }
+}
+
+/// What is logged, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Debug lines.
+    pub debug: Option<bool>,
+    /// Protocol lines.
+    pub trace: Option<bool>,
+    /// Whether lines carry their time; by default they do.
+    pub time: Option<bool>,
+    /// Whether that time is UTC.
+    pub utc: Option<bool>,
+    /// The log file; without one, standard error.
+    pub file: Option<String>,
+}
+
+/// The `petrel` block: what upstream does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PetrelOptions {
+    /// Which CPUs run a core each.
+    pub cores: Cores,
+    /// Bytes for out-buffers and queues of the whole node; without it, half of what the machine has.
+    pub memory_bytes: Option<u64>,
+    /// What drives the cores.
+    pub backend: Backend,
+}
+
+/// Which CPUs run a core each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cores {
+    /// All that the process may use.
+    #[default]
+    All,
+    /// The first so many of them, at least 1.
+    Count(usize),
+    /// Exactly these, not empty and without repetition.
+    List(Vec<usize>),
+}
+
+/// What drives the cores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// io_uring where the kernel allows it, else epoll.
+    #[default]
+    Auto,
+    /// io_uring, or no start.
+    Uring,
+    /// epoll.
+    Epoll,
+}

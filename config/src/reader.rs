@@ -1,0 +1,182 @@
+//! From values to typed options, collecting what is wrong instead of stopping at the first.
+
+use crate::duration::parse_duration;
+use crate::keys::{Key, State, find};
+use crate::problem::{Problem, Problems};
+use crate::value::{Map, Node, Position, Value};
+use std::time::Duration;
+
+/// Reads values and remembers what was wrong with them.
+#[derive(Default)]
+pub(crate) struct Reader {
+    pub(crate) problems: Problems,
+}
+
+impl Reader {
+    pub(crate) fn error(&mut self, position: &Position, text: impl Into<String>) {
+        self.problems.errors.push(Problem { position: Some(position.clone()), text: text.into() });
+    }
+
+    /// A warning about a field, in upstream's words.
+    pub(crate) fn warn_field(&mut self, position: &Position, key: &str, why: &str) {
+        let text = format!("invalid use of field {key:?}: {why}");
+        self.problems.warnings.push(Problem { position: Some(position.clone()), text });
+    }
+
+    /// Hands every supported key of a block to `read`, in the order of the file; tells of all others.
+    pub(crate) fn block(
+        &mut self,
+        map: &Map,
+        table: &'static [Key],
+        mut read: impl FnMut(&mut Reader, &Entry<'_>),
+    ) {
+        let mut entries: Vec<(&String, &Node)> = map.iter().collect();
+        entries.sort_by(|(_, left), (_, right)| left.position.cmp(&right.position));
+        for (written, node) in entries {
+            let Some(key) = find(table, written) else {
+                if !node.used {
+                    self.error(&node.position, format!("unknown field {written:?}"));
+                }
+                continue;
+            };
+            match key.state {
+                State::Supported => {
+                    let entry = Entry { key: key.name(), written: &written.to_lowercase(), node };
+                    read(self, &entry);
+                }
+                State::Harmless(ignored) => self.problems.notices.push(Problem {
+                    position: Some(node.position.clone()),
+                    text: format!("{written:?} is ignored: {ignored}"),
+                }),
+                State::NotYet(_) if says_off(&node.value) => {}
+                State::NotYet(missing) => self.error(
+                    &node.position,
+                    format!("{written:?} is not supported by petrel yet: without it {missing}"),
+                ),
+            }
+        }
+    }
+
+    fn mismatch(&mut self, node: &Node, wanted: &str) {
+        let kind = node.value.kind();
+        self.error(&node.position, format!("interface conversion: interface {{}} is {kind}, not {wanted}"));
+    }
+
+    pub(crate) fn string(&mut self, node: &Node) -> Option<String> {
+        match &node.value {
+            Value::String(text) => Some(text.clone()),
+            _ => {
+                self.mismatch(node, "string");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn integer(&mut self, node: &Node) -> Option<i64> {
+        match node.value {
+            Value::Integer(number) => Some(number),
+            _ => {
+                self.mismatch(node, "int64");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn boolean(&mut self, node: &Node) -> Option<bool> {
+        match node.value {
+            Value::Boolean(boolean) => Some(boolean),
+            _ => {
+                self.mismatch(node, "bool");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn map<'n>(&mut self, node: &'n Node) -> Option<&'n Map> {
+        match &node.value {
+            Value::Map(map) => Some(map),
+            _ => {
+                self.mismatch(node, "map[string]interface {}");
+                None
+            }
+        }
+    }
+
+    /// A number that must fit 32 bits.
+    pub(crate) fn integer_32(&mut self, entry: &Entry<'_>) -> Option<i64> {
+        let number = self.integer(entry.node)?;
+        if number > i64::from(i32::MAX) {
+            self.error(&entry.node.position, format!("{} value is too big", entry.written));
+            return None;
+        }
+        Some(number)
+    }
+
+    /// A duration in words, or seconds as a number, which warns.
+    pub(crate) fn duration(&mut self, entry: &Entry<'_>) -> Option<Duration> {
+        if let Value::String(text) = &entry.node.value {
+            return self.duration_text(entry, text);
+        }
+        let why = format!("{} should be converted to a duration", entry.written);
+        self.warn_field(&entry.node.position, entry.written, &why);
+        let seconds = self.integer(entry.node)?;
+        match u64::try_from(seconds) {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => {
+                self.negative(entry);
+                None
+            }
+        }
+    }
+
+    /// A duration in words only.
+    pub(crate) fn duration_in_words(&mut self, entry: &Entry<'_>) -> Option<i64> {
+        let text = self.string(entry.node)?;
+        match parse_duration(&text) {
+            Ok(nanoseconds) => Some(nanoseconds),
+            Err(error) => {
+                let text = format!("error parsing {}: {error}", entry.written);
+                self.error(&entry.node.position, text);
+                None
+            }
+        }
+    }
+
+    fn duration_text(&mut self, entry: &Entry<'_>, text: &str) -> Option<Duration> {
+        match parse_duration(text).map(u64::try_from) {
+            Ok(Ok(nanoseconds)) => Some(Duration::from_nanos(nanoseconds)),
+            Ok(Err(_)) => {
+                self.negative(entry);
+                None
+            }
+            Err(error) => {
+                self.error(&entry.node.position, format!("error parsing {}: {error}", entry.written));
+                None
+            }
+        }
+    }
+
+    /// Upstream takes negative durations and then does nothing but fire timers.
+    pub(crate) fn negative(&mut self, entry: &Entry<'_>) {
+        self.error(&entry.node.position, format!("{} must not be negative", entry.written));
+    }
+}
+
+/// A supported key and its value.
+pub(crate) struct Entry<'n> {
+    /// The key's first name.
+    pub(crate) key: &'static str,
+    /// The name that the file uses, in lower case.
+    pub(crate) written: &'n str,
+    pub(crate) node: &'n Node,
+}
+
+/// Whether the value of a key that is not there yet says that it is not wanted.
+fn says_off(value: &Value) -> bool {
+    match value {
+        Value::Boolean(on) => !on,
+        Value::Integer(number) => *number == 0,
+        Value::String(word) => word.is_empty() || word.eq_ignore_ascii_case("disabled"),
+        _ => false,
+    }
+}

@@ -1,0 +1,65 @@
+//! What a file says, before anybody knows which keys mean what.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where something stands: `file:line:column` in messages.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The file as it was named.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in bytes. As upstream counts: from 0 on the first line, from 1 on the others.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// A block: keys as they were written, and what they are set to. The last of several equal keys wins.
+pub type Map = BTreeMap<String, Node>;
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where its key stands; for an element of an array, where the element stands.
+    pub position: Position,
+    /// Whether a variable referred to it: it may then have a name that is no option.
+    pub used: bool,
+}
+
+/// A value.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Value {
+    String(String),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    /// A point in time, `YYYY-MM-DDTHH:MM:SSZ` as written.
+    DateTime(String),
+    Array(Vec<Node>),
+    Map(Map),
+}
+
+impl Value {
+    /// The kind, in the words that upstream's messages use (those of Go).
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::String(_) => "string",
+            Value::Integer(_) => "int64",
+            Value::Float(_) => "float64",
+            Value::Boolean(_) => "bool",
+            Value::DateTime(_) => "time.Time",
+            Value::Array(_) => "[]interface {}",
+            Value::Map(_) => "map[string]interface {}",
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The options, from the file and the command line; and the check of the file (`-t`).
+
+use crate::files::System;
+use crate::flags::Flags;
+use crate::settings;
+use crate::version::PROGRAM;
+use jiff::Timestamp;
+use petrel_config::{CheckError, Configuration, LoadError, Options, Problem, Problems, load};
+
+/// What the server runs with.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// File and command line together.
+    pub options: Options,
+    /// Name and digest of the file.
+    pub file: Option<ConfigFile>,
+    /// When it was read.
+    pub load_time: Timestamp,
+}
+
+/// A configuration file that was read.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// As it was named.
+    pub path: String,
+    /// `sha256:...`
+    pub digest: String,
+    /// Keys that are ignored without harm.
+    pub notices: Vec<Problem>,
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// `-t` without `-c`.
+    #[error("must specify [-c, --config] option to check configuration file syntax")]
+    NothingToCheck,
+    /// The file is wrong.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The file has warnings, which only a check minds.
+    #[error("{0}")]
+    Warnings(Problems),
+    /// The options do not go together.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+/// Reads the file that `-c` names and lets the command line overrule it. `None` when the file was only to be
+/// checked, and is valid. Warnings of the file are told on standard error, as there is no log yet.
+///
+/// # Errors
+/// See [`ConfigureError`].
+pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
+    let load_time = Timestamp::now();
+    let check_only = flags.check == Some(true);
+    let (mut options, file) = match flags.config.as_deref().filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let Configuration { options, digest, problems } = load(path, &mut System)?;
+            if check_only {
+                return report_check(path, &digest, problems).map(|()| None);
+            }
+            eprint!("{problems}");
+            (options, Some(ConfigFile { path: path.to_owned(), digest, notices: problems.notices }))
+        }
+        None if check_only => return Err(ConfigureError::NothingToCheck),
+        None => (Options::default(), None),
+    };
+    settings::overrule(&mut options, flags);
+    options.check()?;
+    Ok(Some(Configured { options, file, load_time }))
+}
+
+fn report_check(path: &str, digest: &str, problems: Problems) -> Result<(), ConfigureError> {
+    if !problems.warnings.is_empty() {
+        return Err(ConfigureError::Warnings(problems));
+    }
+    for notice in &problems.notices {
+        eprintln!("{notice}");
+    }
+    eprintln!("{PROGRAM}: configuration file {path} is valid ({digest})");
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The log: events of `tracing`, in upstream's format, written by one thread.
+//!
+//! Whoever logs hands a [`Line`] to a bounded channel and goes on; a core is never held up by a slow terminal
+//! or disk. When the channel is full the line is counted, and the count is written when there is room.
+
+mod format;
+mod layer;
+mod writer;
+
+pub use format::Stamp;
+pub use layer::{Levels, install};
+pub use writer::{Log, Sink};

@@ -1,0 +1,49 @@
+//! The program `petrel-server`, also when it is called as `nats-server`: command line, configuration, log,
+//! signals and monitoring around the cores of `petrel-engine`.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod configure;
+mod files;
+mod flags;
+mod identity;
+mod log;
+mod memory;
+mod monitor;
+mod node;
+mod process;
+mod run;
+mod server;
+mod settings;
+mod signals;
+mod usage;
+mod version;
+
+use flags::{Command, FlagError};
+use std::process::ExitCode;
+use version::PROGRAM;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    match flags::parse(&arguments) {
+        Ok(Command::Version) => println!("{PROGRAM}: v{}", version::UPSTREAM),
+        Ok(Command::Help) => print!("{}", usage::TEXT),
+        Ok(Command::HelpTls) => print!("{}", usage::TLS_TEXT),
+        Ok(Command::Run(flags)) => return run::run(&flags),
+        // Upstream ends well here, and wrappers may count on it.
+        Err(error @ FlagError::Syntax(_)) => {
+            eprintln!("{error}");
+            print!("{}", usage::TEXT);
+        }
+        Err(error) => {
+            eprintln!("{PROGRAM}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

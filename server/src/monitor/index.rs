@@ -1,0 +1,35 @@
+//! `/`: a page with links to the endpoints.
+
+use crate::version::{PETREL, UPSTREAM};
+
+/// What is linked: the path below the base path, and what stands there.
+const LINKS: &[(&str, &str)] = &[
+    ("varz", "General"),
+    ("connz", "Connections"),
+    ("healthz", "Health probe"),
+    ("metrics", "Metrics for Prometheus"),
+];
+
+/// The page. `base` is the path of this page; relative links would depend on a slash at its end.
+pub fn page(base: &str) -> String {
+    let base = base.trim_end_matches('/');
+    let links: String = LINKS
+        .iter()
+        .map(|(path, title)| format!("    <li><a href=\"{base}/{path}\">{title}</a> <code>/{path}</code></li>\n"))
+        .collect();
+    format!(
+        "<!DOCTYPE html>\n\
+         <html lang=\"en\">\n\
+         <head>\n\
+         <meta charset=\"utf-8\">\n\
+         <title>petrel</title>\n\
+         <style>body {{ font-family: system-ui, sans-serif; margin: 2rem }} code {{ color: #777 }}</style>\n\
+         </head>\n\
+         <body>\n\
+         <h1>petrel {PETREL}</h1>\n\
+         <p>Compatible with nats-server {UPSTREAM}.</p>\n\
+         <ul>\n{links}</ul>\n\
+         </body>\n\
+         </html>\n"
+    )
+}

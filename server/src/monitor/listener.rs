@@ -1,0 +1,167 @@
+//! The socket and the thread of monitoring.
+
+use super::router::router;
+use super::state::Monitor;
+use crate::address::joined;
+use crate::files::system_text;
+use crate::settings::Listen;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Requests that may be under way at once; further connections wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 512;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// How long a client may take to send the head of its request.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long accepting pauses after an error, such as descriptors having run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the load of the processors is measured.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why monitoring cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("Can't start monitoring: can't listen to the monitor port: listen tcp {host}: bind: {}", system_text(source))]
+pub struct BindError {
+    host: String,
+    source: io::Error,
+}
+
+/// A bound socket; requests wait until it is served.
+pub struct Listener {
+    listener: TcpListener,
+    /// Host as configured, and the port that was bound.
+    pub shown: (String, u16),
+}
+
+impl Listener {
+    /// Binds.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn bind(listen: &Listen) -> Result<Listener, BindError> {
+        let bound = bind(listen.address).and_then(|listener| {
+            let port = listener.local_addr()?.port();
+            Ok(Listener { listener, shown: (listen.host.clone(), port) })
+        });
+        bound.map_err(|source| BindError { host: joined(&listen.host, listen.address.port()), source })
+    }
+
+    /// Serves from a thread of its own, which lives as long as the process.
+    ///
+    /// # Errors
+    /// When the thread or its executor cannot be made.
+    pub fn serve(self, monitor: Arc<Monitor>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let listener = self.listener;
+        std::thread::Builder::new().name("petrel-monitor".into()).spawn(move || {
+            runtime.block_on(async move {
+                let sampled = monitor.clone();
+                tokio::spawn(sample(sampled));
+                match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => accept(listener, monitor).await,
+                    Err(error) => tracing::error!("Monitoring cannot serve: {error}"),
+                }
+            });
+        })?;
+        Ok(())
+    }
+}
+
+async fn sample(monitor: Arc<Monitor>) {
+    let mut interval = tokio::time::interval(SAMPLE_INTERVAL);
+    loop {
+        interval.tick().await;
+        monitor.sample_processor();
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener, monitor: Arc<Monitor>) {
+    let service = router(monitor);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let service = TowerToHyperService::new(service.clone());
+                tokio::spawn(async move {
+                    let mut builder = http1::Builder::new();
+                    builder.title_case_headers(true);
+                    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+                    // Probes that connect and go are no news.
+                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("Monitoring cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// An unspecified host takes IPv6 and IPv4 on one socket, and IPv4 alone where IPv6 is absent, as Go does.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    if address.ip().is_unspecified() {
+        let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
+        match bind_socket(both, true) {
+            Err(error) if address.is_ipv4() && error.kind() != io::ErrorKind::AddrInUse => {}
+            result => return result,
+        }
+    }
+    bind_socket(address, false)
+}
+
+fn bind_socket(address: SocketAddr, dual_stack: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if dual_stack {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    #[test]
+    fn an_unspecified_host_takes_both_families() {
+        let listener = bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
+        if listener.local_addr().unwrap().is_ipv6() {
+            TcpStream::connect(("::1", port)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_told_as_upstream_does() {
+        let taken = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = taken.local_addr().unwrap();
+        let listen = Listen { host: "127.0.0.1".into(), address };
+        let error = Listener::bind(&listen).err().unwrap().to_string();
+        let expected = format!(
+            "Can't start monitoring: can't listen to the monitor port: listen tcp {address}: bind: address \
+             already in use"
+        );
+        assert_eq!(error, expected);
+    }
+}

@@ -1,0 +1,106 @@
+//! What all endpoints share.
+
+use crate::node::Inquiry;
+use crate::process::ProcessorMeter;
+use jiff::Timestamp;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use petrel_config::Options;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What is known of the server when it starts.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The options, file and command line together.
+    pub options: Options,
+    /// `sha256:...` of the file; empty without one.
+    pub config_digest: String,
+    /// When the options were read.
+    pub config_load_time: Timestamp,
+    /// The server's id.
+    pub server_id: String,
+    /// Its name.
+    pub server_name: String,
+    /// Host and port as INFO shows them.
+    pub advertised: (String, u16),
+    /// Host and port of monitoring itself.
+    pub http: (String, u16),
+    /// Whether clients must present something.
+    pub auth_required: bool,
+    /// When the server started.
+    pub start: Timestamp,
+    /// The CPU of each core.
+    pub cpus: Vec<usize>,
+    /// What drives the cores.
+    pub backend: &'static str,
+    /// Processors that the process may use.
+    pub processor_count: usize,
+}
+
+/// All that the endpoints answer from.
+pub struct Monitor {
+    /// What does not change.
+    pub about: About,
+    inquiry: Inquiry,
+    requests: Mutex<BTreeMap<&'static str, u64>>,
+    processor: Mutex<ProcessorMeter>,
+    accepting: AtomicBool,
+    recorder: PrometheusRecorder,
+}
+
+impl Monitor {
+    /// Answers from the cores behind `inquiry`.
+    pub fn new(about: About, inquiry: Inquiry) -> Monitor {
+        let recorder = PrometheusBuilder::new().with_recommended_naming(true).build_recorder();
+        super::prometheus::describe(&recorder);
+        Monitor {
+            about,
+            inquiry,
+            requests: Mutex::default(),
+            processor: Mutex::new(ProcessorMeter::start()),
+            accepting: AtomicBool::new(true),
+            recorder,
+        }
+    }
+
+    /// The cores.
+    pub fn inquiry(&self) -> &Inquiry {
+        &self.inquiry
+    }
+
+    /// What renders `/metrics`.
+    pub fn recorder(&self) -> &PrometheusRecorder {
+        &self.recorder
+    }
+
+    /// Says that no client is accepted any more: probes shall send traffic elsewhere.
+    pub fn stop_accepting(&self) {
+        self.accepting.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether clients are accepted.
+    pub fn is_accepting(&self) -> bool {
+        self.accepting.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request of an endpoint, named without the base path.
+    pub fn count_request(&self, path: &'static str) {
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
+    }
+
+    /// Requests so far, by endpoint.
+    pub fn requests(&self) -> BTreeMap<&'static str, u64> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a sample of how busy the process is. To be called about once a second.
+    pub fn sample_processor(&self) {
+        self.processor.lock().unwrap_or_else(PoisonError::into_inner).sample();
+    }
+
+    /// How busy the process was in the last second; 100 is one processor.
+    pub fn processor_percent(&self) -> f64 {
+        self.processor.lock().unwrap_or_else(PoisonError::into_inner).percent()
+    }
+}

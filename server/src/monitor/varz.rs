@@ -1,0 +1,120 @@
+//! `/varz`: the server as a whole.
+
+use super::gather;
+use super::json::Float;
+use super::shape::{ByKind, DiskWaits, Petrel, Unconfigured, Varz};
+use super::state::Monitor;
+use super::time::{rfc3339, seconds_between, uptime};
+use crate::{process, version};
+use jiff::Timestamp;
+use petrel_config::{Options, WriteTimeout, defaults, or_default};
+use petrel_engine::CoreStatistics;
+use std::time::Duration;
+
+/// The default of a TLS handshake; shown also without TLS.
+const TLS_TIMEOUT_SECONDS: f64 = 2.0;
+
+/// The answer, from what the cores said.
+pub fn varz<'a>(monitor: &'a Monitor, cores: &[Option<CoreStatistics>]) -> Varz<'a> {
+    let about = &monitor.about;
+    let options = &about.options;
+    let now = Timestamp::now();
+    let sum = gather::total(cores);
+    Varz {
+        server_id: &about.server_id,
+        server_name: &about.server_name,
+        version: version::UPSTREAM,
+        proto: 1,
+        go: version::TOOLCHAIN,
+        host: &about.advertised.0,
+        port: about.advertised.1,
+        auth_required: about.auth_required,
+        max_connections: connections_max(options),
+        max_subscriptions: options.subscriptions_max.unwrap_or(0),
+        ping_interval: nanoseconds(or_default(options.ping_interval, defaults::PING_INTERVAL)),
+        ping_max: or_default(options.ping_max, defaults::PING_MAX),
+        http_host: &about.http.0,
+        http_port: about.http.1,
+        http_base_path: options.http_base_path.as_deref().unwrap_or(""),
+        https_port: 0,
+        auth_timeout: auth_timeout(options),
+        max_control_line: or_default(options.control_line_max, defaults::CONTROL_LINE_MAX),
+        max_payload: options.payload_max(),
+        max_pending: options.pending_max(),
+        cluster: Unconfigured {},
+        gateway: Unconfigured {},
+        leaf: Unconfigured {},
+        mqtt: Unconfigured {},
+        websocket: Unconfigured {},
+        jetstream: Unconfigured {},
+        tls_timeout: Float(TLS_TIMEOUT_SECONDS),
+        write_deadline: nanoseconds(or_default(options.write_deadline, defaults::WRITE_DEADLINE)),
+        write_timeout: write_timeout(options),
+        start: rfc3339(about.start),
+        now: rfc3339(now),
+        uptime: uptime(seconds_between(about.start, now)),
+        mem: process::resident_bytes(),
+        cores: about.processor_count,
+        gomaxprocs: about.cpus.len(),
+        cpu: Float(monitor.processor_percent()),
+        connections: sum.connections,
+        total_connections: sum.total_connections,
+        routes: 0,
+        remotes: 0,
+        leafnodes: 0,
+        in_msgs: sum.in_msgs,
+        in_bytes: sum.in_bytes,
+        in_client_msgs: sum.in_msgs,
+        in_client_bytes: sum.in_bytes,
+        out_msgs: sum.out_msgs,
+        out_bytes: sum.out_bytes,
+        out_client_msgs: sum.out_msgs,
+        out_client_bytes: sum.out_bytes,
+        slow_consumers: sum.slow_consumers,
+        stale_connections: sum.stale_connections,
+        stalled_clients: sum.stalled_clients,
+        subscriptions: sum.subscriptions,
+        http_req_stats: monitor.requests(),
+        config_load_time: rfc3339(about.config_load_time),
+        config_digest: &about.config_digest,
+        tags: &options.server_tags,
+        metadata: &options.server_metadata,
+        slow_consumer_stats: ByKind { clients: sum.slow_consumers, ..ByKind::default() },
+        stale_connection_stats: ByKind { clients: sum.stale_connections, ..ByKind::default() },
+        disk_io_wait_stats: DiskWaits::default(),
+        petrel: Petrel {
+            version: version::PETREL,
+            backend: about.backend,
+            cpus: &about.cpus,
+            panics: sum.panics,
+            refused_connections: sum.refused_connections,
+            dropped_msgs: sum.dropped_msgs,
+        },
+    }
+}
+
+/// A configured 0 means that nobody may connect, which upstream shows as -1.
+fn connections_max(options: &Options) -> i64 {
+    match options.connections_max {
+        Some(0) => -1,
+        Some(limit) => limit,
+        None => defaults::CONNECTIONS_MAX,
+    }
+}
+
+fn auth_timeout(options: &Options) -> Float {
+    Float(or_default(options.authorization.timeout, defaults::AUTH_TIMEOUT).as_secs_f64())
+}
+
+/// The word that was configured; nothing for the default.
+fn write_timeout(options: &Options) -> &'static str {
+    match options.write_timeout {
+        WriteTimeout::Default => "",
+        WriteTimeout::Close => "close",
+        WriteTimeout::Retry => "retry",
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

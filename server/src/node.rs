@@ -1,0 +1,181 @@
+//! The running cores, and how the control plane talks to them.
+
+use crate::settings::Listen;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Options, Order, Shard};
+use petrel_runtime::{BackendKind, LaunchError, LaunchOptions, OrderSender, RunningNode, launch};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the first core may take to say where it listens.
+const START_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How long the cores may take to close everything. Platforms kill some seconds after the first signal.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
+
+/// How long monitoring waits for the answers of all cores.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Why the node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The cores could not be started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The port of the clients could not be bound.
+    #[error("Error listening on port: {host}, \"{source}\"")]
+    Listen {
+        /// Host and port.
+        host: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The first core said nothing.
+    #[error("the first core did not start to listen within {} seconds", START_WAIT_MAX.as_secs())]
+    Silent,
+}
+
+/// Why the node did not stop in order.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// A core did not end in time.
+    #[error("a core did not stop within {} seconds", STOP_WAIT_MAX.as_secs())]
+    Late,
+    /// A core ended by a panic.
+    #[error("a core ended by a panic: {0}")]
+    Panicked(String),
+}
+
+/// A node whose cores run.
+pub struct Node {
+    running: RunningNode<Order>,
+    notices: Receiver<Notice>,
+    /// Where clients connect, as bound.
+    pub address: SocketAddr,
+}
+
+impl Node {
+    /// Starts the cores and waits until the first one listens.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(
+        options: Options,
+        launch_options: &LaunchOptions,
+        listen: &Listen,
+        key: [u64; 4],
+    ) -> Result<Node, StartError> {
+        // Unbounded, because a core never waits; notices are few: two in the life of a node.
+        let (sender, notices) = unbounded();
+        let options = Arc::new(options);
+        let running = launch(launch_options, move |core, core_count| {
+            Shard::new(options.clone(), core, core_count, key, sender.clone())
+        })?;
+        match notices.recv_timeout(START_WAIT_MAX) {
+            Ok(Notice::Listening(address)) => Ok(Node { running, notices, address }),
+            Ok(Notice::ListenFailed(address, source)) => {
+                stop_cores(&running);
+                let host = crate::address::joined(&listen.host, address.port());
+                Err(StartError::Listen { host, source })
+            }
+            Ok(Notice::LameDuckEnded) | Err(_) => {
+                stop_cores(&running);
+                Err(StartError::Silent)
+            }
+        }
+    }
+
+    /// What the cores say unasked.
+    pub fn notices(&self) -> &Receiver<Notice> {
+        &self.notices
+    }
+
+    /// What drives the cores.
+    pub fn backend(&self) -> BackendKind {
+        self.running.backend
+    }
+
+    /// Why the faster backend was not taken, in one line.
+    pub fn backend_note(&self) -> Option<&str> {
+        self.running.backend_note.as_deref()
+    }
+
+    /// The CPU of each core.
+    pub fn cpus(&self) -> &[usize] {
+        &self.running.cpus
+    }
+
+    /// A handle that asks the cores.
+    pub fn inquiry(&self) -> Inquiry {
+        Inquiry { orders: self.running.orders.clone() }
+    }
+
+    /// Tells all cores to accept nobody any more and to let the clients go one by one.
+    pub fn enter_lame_duck(&self) {
+        for core in &self.running.orders {
+            core.send(Order::LameDuck);
+        }
+    }
+
+    /// Closes everything and waits until the cores have ended.
+    ///
+    /// # Errors
+    /// When a core does not end in time or has ended by a panic.
+    pub fn stop(self) -> Result<(), StopError> {
+        stop_cores(&self.running);
+        let (sender, ended) = bounded(1);
+        let running = self.running;
+        let waiter = std::thread::Builder::new().name("petrel-stop".into());
+        let spawned = waiter.spawn(move || {
+            // Nobody listens any more when the wait was given up.
+            let _ = sender.send(running.join());
+        });
+        if spawned.is_err() {
+            return Err(StopError::Late);
+        }
+        match ended.recv_timeout(STOP_WAIT_MAX) {
+            Ok(result) => result.map_err(StopError::Panicked),
+            Err(_) => Err(StopError::Late),
+        }
+    }
+}
+
+fn stop_cores(running: &RunningNode<Order>) {
+    for core in &running.orders {
+        core.send(Order::Shutdown);
+    }
+}
+
+/// Asks all cores and merges what they answer. Blocks up to a second: not for use on a core.
+#[derive(Clone)]
+pub struct Inquiry {
+    orders: Vec<OrderSender<Order>>,
+}
+
+impl Inquiry {
+    /// The counters of each core; `None` for a core that did not answer in time.
+    pub fn statistics(&self) -> Vec<Option<CoreStatistics>> {
+        self.ask(Order::Statistics)
+    }
+
+    /// The connections of all cores that the query selects, in no order.
+    pub fn connections(&self, query: &ConnectionQuery) -> Vec<ConnectionSnapshot> {
+        let answers = self.ask(|sender| Order::Connections(query.clone(), sender));
+        answers.into_iter().flatten().flatten().collect()
+    }
+
+    fn ask<T>(&self, order: impl Fn(Sender<T>) -> Order) -> Vec<Option<T>> {
+        let deadline = Instant::now() + ANSWER_WAIT_MAX;
+        let asked: Vec<Option<Receiver<T>>> = self
+            .orders
+            .iter()
+            .map(|core| {
+                let (sender, answer) = bounded(1);
+                core.send(order(sender)).then_some(answer)
+            })
+            .collect();
+        asked.into_iter().map(|answer| answer?.recv_deadline(deadline).ok()).collect()
+    }
+}

@@ -1,0 +1,122 @@
+//! This process as the system sees it: descriptors, memory, processor time, pid file.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Raises the soft limit of open descriptors to the hard one. Returns the limit in force; `None`: unlimited.
+///
+/// # Errors
+/// When the system refuses; the old limit stays.
+pub fn raise_descriptor_limit() -> io::Result<Option<u64>> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit)?;
+    }
+    Ok(limit.current)
+}
+
+/// Writes the process id, without a line break.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_pid_file(path: &Path) -> io::Result<()> {
+    fs::write(path, std::process::id().to_string())
+}
+
+/// Bytes of memory that are resident now; 0 when /proc is not there.
+pub fn resident_bytes() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").ok().and_then(|text| {
+        let resident = text.split_ascii_whitespace().nth(1)?;
+        resident.parse::<u64>().ok()
+    });
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
+/// Processor time that this process has used, user and system.
+fn processor_time() -> Option<Duration> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    let ticks = processor_ticks(&text)?;
+    Some(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second()).ok()?)
+}
+
+/// Fields 14 and 15 of /proc/self/stat. The second field is the program's name in parentheses, which may hold
+/// blanks and parentheses itself.
+fn processor_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+/// Measures how busy the processors were between one sample and the next.
+#[derive(Debug)]
+pub struct ProcessorMeter {
+    at: Instant,
+    used: Duration,
+    percent: f64,
+}
+
+impl ProcessorMeter {
+    /// Begins with what was used so far.
+    pub fn start() -> ProcessorMeter {
+        ProcessorMeter { at: Instant::now(), used: processor_time().unwrap_or_default(), percent: 0.0 }
+    }
+
+    /// Takes a sample. 100 percent is one processor; one digit after the point, as upstream shows it.
+    pub fn sample(&mut self) {
+        let (now, Some(used)) = (Instant::now(), processor_time()) else { return };
+        let elapsed = now.duration_since(self.at).as_secs_f64();
+        if elapsed > 0.0 {
+            let share = used.saturating_sub(self.used).as_secs_f64() / elapsed;
+            self.percent = (share * 1000.0).round() / 10.0;
+        }
+        (self.at, self.used) = (now, used);
+    }
+
+    /// What the last sample said.
+    pub fn percent(&self) -> f64 {
+        self.percent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_parentheses_do_not_shift_fields() {
+        let stat = "1 (a) b) S 0 1 1 0 -1 4194560 2 3 4 5 700 60 0 0 20 0 1 0";
+        assert_eq!(processor_ticks(stat), Some(760));
+    }
+
+    #[test]
+    fn this_process_has_a_size_and_uses_time() {
+        assert!(resident_bytes() > 100_000);
+        let mut meter = ProcessorMeter::start();
+        let end = Instant::now() + Duration::from_millis(100);
+        while Instant::now() < end {
+            std::hint::black_box(0);
+        }
+        meter.sample();
+        assert!(meter.percent() > 10.0 && meter.percent() < 800.0, "{}", meter.percent());
+    }
+
+    #[test]
+    fn the_pid_file_has_no_line_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
+        write_pid_file(&path).unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), std::process::id().to_string());
+    }
+
+    #[test]
+    fn descriptors_are_raised_to_the_hard_limit() {
+        let raised = raise_descriptor_limit().unwrap();
+        assert_eq!(raised, getrlimit(Resource::Nofile).maximum);
+    }
+}

@@ -1,0 +1,185 @@
+//! The server as a whole: cores, monitoring, signals.
+
+use crate::address::joined;
+use crate::configure::Configured;
+use crate::files::system_text;
+use crate::identity::Identity;
+use crate::log::Log;
+use crate::monitor::{About, Listener, Monitor};
+use crate::node::{Node, StopError};
+use crate::process;
+use crate::settings::{self, Listen};
+use crate::signals::{self, Signal};
+use crate::version::{PETREL, PROGRAM, UPSTREAM};
+use crossbeam_channel::{Receiver, select};
+use jiff::Timestamp;
+use petrel_engine::Notice;
+use petrel_runtime::{BackendKind, online_cpus};
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// What can go wrong before the server is ready; told in one line.
+pub type StartFailure = Box<dyn Error + Send + Sync>;
+
+/// A server that is ready.
+pub struct Server {
+    node: Node,
+    monitor: Option<Arc<Monitor>>,
+    signals: Receiver<Signal>,
+}
+
+impl Server {
+    /// Binds, starts the cores and says so.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from being ready, as one line.
+    pub fn start(configured: &Configured) -> Result<Server, StartFailure> {
+        let start = Timestamp::now();
+        let options = &configured.options;
+        let identity = Identity::generate().map_err(|error| format!("cannot draw random keys: {error}"))?;
+        let server_name = settings::server_name(options, &identity);
+        announce_start(configured, &identity, &server_name);
+        // Before the cores start, so that none of their threads is interrupted by a signal.
+        let signals = signals::listen().map_err(|error| format!("cannot handle signals: {error}"))?;
+        if let Err(error) = process::raise_descriptor_limit() {
+            warn!("Cannot raise the limit of open files: {error}");
+        }
+
+        let online = online_cpus();
+        let listen = settings::client_listen(options)?;
+        let launch_options = settings::launch_options(options, &online)?;
+        let engine_options =
+            settings::engine_options(options, &identity, &listen, launch_options.cpus.len())?;
+        let mut advertised = (engine_options.info.host.clone(), engine_options.info.port);
+        let http = match settings::monitor_listen(options)? {
+            Some(listen) => Some(Listener::bind(&listen)?),
+            None => None,
+        };
+        if let Some(http) = &http {
+            info!("Starting http monitor on {}", joined(&http.shown.0, http.shown.1));
+        }
+
+        let node = Node::start(engine_options, &launch_options, &listen, identity.hash_key)?;
+        announce_ready(&node, &listen);
+        if advertised.1 == 0 {
+            advertised.1 = node.address.port();
+        }
+        let about = About {
+            options: options.clone(),
+            config_digest: configured.file.as_ref().map(|file| file.digest.clone()).unwrap_or_default(),
+            config_load_time: configured.load_time,
+            server_id: identity.id,
+            server_name,
+            advertised,
+            http: http.as_ref().map(|http| http.shown.clone()).unwrap_or_default(),
+            auth_required: settings::authorization_required(options),
+            start,
+            cpus: node.cpus().to_vec(),
+            backend: backend_name(node.backend()),
+            processor_count: online.len(),
+        };
+        let monitor = match http {
+            Some(http) => {
+                let monitor = Arc::new(Monitor::new(about, node.inquiry()));
+                http.serve(monitor.clone()).map_err(|error| format!("Can't start monitoring: {error}"))?;
+                Some(monitor)
+            }
+            None => None,
+        };
+        if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {
+            process::write_pid_file(Path::new(path)).map_err(|error| {
+                format!("Could not write pidfile: open {path}: {}", system_text(&error))
+            })?;
+        }
+        info!("Server is ready");
+        Ok(Server { node, monitor, signals })
+    }
+
+    /// Waits for signals until one of them ends the server, then stops it.
+    ///
+    /// # Errors
+    /// When the cores do not stop in order.
+    pub fn serve(self, log: &Log) -> Result<(), StopError> {
+        let mut lame_duck = false;
+        loop {
+            let signal = select! {
+                // The thread that listens for signals never ends before the process.
+                recv(self.signals) -> signal => signal.unwrap_or(Signal::Terminate),
+                recv(self.node.notices()) -> notice => match notice {
+                    Ok(Notice::LameDuckEnded) => break,
+                    Ok(notice) => {
+                        warn!("Unexpected notice of a core: {notice:?}");
+                        continue;
+                    }
+                    // All cores are gone; stopping says why.
+                    Err(_) => break,
+                },
+            };
+            info!("Trapped \"{}\" signal", signal.name());
+            match signal {
+                Signal::Interrupt => break,
+                Signal::Terminate if lame_duck => {}
+                Signal::Terminate => break,
+                Signal::Reload => warn!(
+                    "Reloading the configuration is not supported by petrel yet: nothing was changed; \
+                     restart the server to change its configuration"
+                ),
+                Signal::ReopenLog => log.reopen(),
+                Signal::LameDuck if lame_duck => {}
+                Signal::LameDuck => {
+                    lame_duck = true;
+                    self.enter_lame_duck();
+                }
+            }
+        }
+        info!("Initiating Shutdown...");
+        self.node.stop()?;
+        info!("Server Exiting..");
+        Ok(())
+    }
+
+    fn enter_lame_duck(&self) {
+        info!("Entering lame duck mode, stop accepting new clients");
+        if let Some(monitor) = &self.monitor {
+            monitor.stop_accepting();
+        }
+        self.node.enter_lame_duck();
+    }
+}
+
+fn announce_start(configured: &Configured, identity: &Identity, server_name: &str) {
+    info!("Starting {PROGRAM}");
+    info!("  Version:  {UPSTREAM} (petrel {PETREL})");
+    info!("  Name:     {server_name}");
+    info!("  ID:       {}", identity.id);
+    if let Some(file) = &configured.file {
+        info!("Using configuration file: {} ({})", file.path, file.digest);
+        for notice in &file.notices {
+            warn!("{notice}");
+        }
+    }
+    for advice in configured.options.advice() {
+        warn!("{advice}");
+    }
+}
+
+fn announce_ready(node: &Node, listen: &Listen) {
+    let count = node.cpus().len();
+    let cores = if count == 1 { "core on CPU" } else { "cores on CPUs" };
+    let cpus: Vec<String> = node.cpus().iter().map(usize::to_string).collect();
+    info!("Running {count} {cores} {} with {}", cpus.join(", "), backend_name(node.backend()));
+    if let Some(note) = node.backend_note() {
+        warn!("{note}");
+    }
+    info!("Listening for client connections on {}", joined(&listen.host, node.address.port()));
+}
+
+fn backend_name(backend: BackendKind) -> &'static str {
+    match backend {
+        BackendKind::Uring => "io_uring",
+        BackendKind::Epoll => "epoll",
+        BackendKind::Sim => "simulation",
+    }
+}

@@ -1,0 +1,64 @@
+//! Signals, as one channel (reference: config.md, section 4).
+
+use crossbeam_channel::{Receiver, bounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+use std::io;
+
+/// Signals that may wait for the main thread; more of them say nothing new.
+const WAITING_MAX: usize = 16;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT: stop.
+    Interrupt,
+    /// SIGTERM: stop, unless lame duck mode does so already.
+    Terminate,
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGUSR1: open the log file again.
+    ReopenLog,
+    /// SIGUSR2: lame duck mode.
+    LameDuck,
+}
+
+impl Signal {
+    /// Go's name of the signal, which upstream logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Interrupt => "interrupt",
+            Signal::Terminate => "terminated",
+            Signal::Reload => "hangup",
+            Signal::ReopenLog => "user defined signal 1",
+            Signal::LameDuck => "user defined signal 2",
+        }
+    }
+
+    fn from_number(number: i32) -> Option<Signal> {
+        match number {
+            SIGINT => Some(Signal::Interrupt),
+            SIGTERM => Some(Signal::Terminate),
+            SIGHUP => Some(Signal::Reload),
+            SIGUSR1 => Some(Signal::ReopenLog),
+            SIGUSR2 => Some(Signal::LameDuck),
+            _ => None,
+        }
+    }
+}
+
+/// Takes over the signals of the process.
+///
+/// # Errors
+/// When handlers or the thread cannot be installed.
+pub fn listen() -> io::Result<Receiver<Signal>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
+    let (sender, receiver) = bounded(WAITING_MAX);
+    std::thread::Builder::new().name("petrel-signals".into()).spawn(move || {
+        for signal in signals.forever().filter_map(Signal::from_number) {
+            // When the channel is full, the main thread has enough to do.
+            let _ = sender.try_send(signal);
+        }
+    })?;
+    Ok(receiver)
+}
