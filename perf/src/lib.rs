@@ -1,0 +1,18 @@
+//! Comparisons with peers, profiles, and runs within a small node. The programs are `compare`, `profile` and `node`.
+
+#![forbid(unsafe_code)]
+
+pub mod confinement;
+pub mod flamegraph;
+pub mod folded;
+pub mod generator;
+pub mod machine;
+pub mod measurement;
+pub mod off_cpu;
+pub mod peers;
+pub mod results;
+pub mod row;
+pub mod scenario;
+pub mod server;
+pub mod target;
+pub mod turns;

@@ -1,0 +1,153 @@
+//! A server that is started for one run, on loopback and its defaults.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use petrel_tools::bench::{Memory, ProcessMeter};
+
+use crate::confinement::{MemoryBound, on_cores};
+
+/// How long a server may take until it accepts.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take to end when asked.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(10);
+/// Lines of a server's log that are shown when it fails.
+const LOG_LINES: usize = 10;
+
+/// A running server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `binary` on a free port, on `cores` if given, and under `bound` if given.
+    ///
+    /// # Errors
+    /// When it does not start, ends at once, or does not accept in time; with the end of its log.
+    pub fn start(binary: &Path, cores: Option<&[usize]>, bound: Option<&MemoryBound>) -> Result<Self> {
+        let port = free_port()?;
+        let log = std::env::temp_dir().join(format!("petrel-perf-{}-{port}.log", std::process::id()));
+        let output = File::create(&log).with_context(|| format!("the log {}", log.display()))?;
+        let mut command = match bound {
+            None => Command::new(binary),
+            Some(bound) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{} && exec \"$0\" \"$@\"", bound.shell_line())]).arg(binary);
+                shell
+            }
+        };
+        command
+            .args(Self::arguments(port))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().context("the log")?)
+            .stderr(output);
+        let child = on_cores(cores, || {
+            command.spawn().with_context(|| format!("{} does not start", binary.display()))
+        })?;
+        let mut server = Self { child, port, log };
+        server.wait_until_ready().with_context(|| format!("{}", binary.display()))?;
+        Ok(server)
+    }
+
+    /// The command line's options: where to listen, all else as by default.
+    pub fn arguments(port: u16) -> [String; 4] {
+        ["-a".to_owned(), "127.0.0.1".to_owned(), "-p".to_owned(), port.to_string()]
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Its memory now.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory(&self) -> Result<Memory> {
+        ProcessMeter::new(self.pid()).and_then(|meter| meter.memory()).context("the server has ended")
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The last lines of its log.
+    pub fn log_end(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("ended at once ({status}):\n{}", self.log_end());
+            }
+            if greets(self.port) {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK);
+        }
+        bail!("does not accept within {} s:\n{}", START_TIMEOUT.as_secs(), self.log_end())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while self.is_running() && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.log);
+    }
+}
+
+/// A connection is accepted and greeted with `INFO`.
+fn greets(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut greeting = [0; 5];
+    stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
+        && stream.read_exact(&mut greeting).is_ok()
+        && &greeting == b"INFO "
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .context("a free port")?
+        .port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_that_is_no_server_is_told_with_its_log() {
+        let error = Server::start(Path::new("/bin/echo"), None, None).expect_err("echo ends");
+        assert!(format!("{error:#}").contains("-a 127.0.0.1 -p"), "{error:#}");
+        let error = Server::start(Path::new("/nonexistent"), None, None).expect_err("does not exist");
+        assert!(format!("{error:#}").contains("does not start"), "{error:#}");
+    }
+}

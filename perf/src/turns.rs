@@ -1,0 +1,254 @@
+//! Runs a scenario against two servers by turns: A B A B A B, each turn with a fresh server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use petrel_tools::bench::{HoldReport, Report};
+
+use crate::generator;
+use crate::machine::Machine;
+use crate::measurement::{Measurement, Metric};
+use crate::row::{Row, Side};
+use crate::scenario::{Kind, Scenario};
+use crate::server::Server;
+
+/// Time after which a server that has just started is looked at.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Open files that a server needs beside its connections.
+const OTHER_FILES: u64 = 256;
+/// Time that a stopped receiver gets at least: a server may hold some seconds of its messages before it acts.
+const STOPPED_MIN: Duration = Duration::from_secs(4);
+
+/// Where servers and generator run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// The server on core 0, the generator on core 1.
+    Pinned,
+    /// Both on all cores.
+    Shared,
+}
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// A smoke run.
+    pub is_quick: bool,
+    /// Turns of each server.
+    pub rounds: usize,
+    /// Time measured in a turn.
+    pub duration: Duration,
+    /// Time before it.
+    pub warmup: Duration,
+    /// Time without a PING before held memory is read.
+    pub quiet: Duration,
+}
+
+/// Two servers and what has been found out about them.
+pub struct Turns {
+    upstream: PathBuf,
+    petrel: PathBuf,
+    effort: Effort,
+    /// Messages a second that upstream took at full speed, by scenario and layout.
+    full_rates: BTreeMap<(&'static str, &'static str), f64>,
+}
+
+impl Layout {
+    /// Its word in tables and files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Shared => "shared",
+        }
+    }
+
+    fn server_cores(self) -> Option<&'static [usize]> {
+        (self == Self::Pinned).then_some(&[0])
+    }
+
+    fn generator_core(self) -> Option<usize> {
+        (self == Self::Pinned).then_some(1)
+    }
+}
+
+impl Turns {
+    /// Turns between these two binaries.
+    pub fn new(upstream: PathBuf, petrel: PathBuf, effort: Effort) -> Self {
+        Self { upstream, petrel, effort, full_rates: BTreeMap::new() }
+    }
+
+    /// Runs `scenario` in `layout`.
+    pub fn run(&mut self, scenario: &'static Scenario, layout: Layout) -> Row {
+        let options = match self.options(scenario, layout) {
+            Ok(options) => options,
+            Err(error) => {
+                let side = || Side::new(Vec::new(), Some(format!("{error:#}")));
+                return Row::new(scenario, layout.word(), String::new(), side(), side());
+            }
+        };
+        let binaries = [self.upstream.clone(), self.petrel.clone()];
+        let mut runs = [Vec::new(), Vec::new()];
+        let mut failures = [None, None];
+        let mut published = Vec::new();
+        for _ in 0..self.effort.rounds {
+            for (side, binary) in binaries.iter().enumerate() {
+                if failures[side].is_some() {
+                    continue;
+                }
+                match self.turn(scenario, layout, binary, &options) {
+                    Ok((measurement, publish_rate)) => {
+                        runs[side].push(measurement);
+                        if side == 0 {
+                            published.push(publish_rate);
+                        }
+                    }
+                    Err(error) => failures[side] = Some(format!("{error:#}").replace('\n', "; ")),
+                }
+            }
+        }
+        published.sort_by(f64::total_cmp);
+        if let (Kind::Load(_), Some(median)) = (scenario.kind, published.get(published.len() / 2)) {
+            self.full_rates.insert((scenario.name, layout.word()), *median);
+        }
+        let [upstream, petrel] = runs;
+        let [upstream_failure, petrel_failure] = failures;
+        let (upstream, petrel) = (Side::new(upstream, upstream_failure), Side::new(petrel, petrel_failure));
+        let mut row = Row::new(scenario, layout.word(), options.join(" "), upstream, petrel);
+        row.note = self.note(scenario);
+        row
+    }
+
+    /// Options of the generator, the time apart.
+    fn options(&mut self, scenario: &'static Scenario, layout: Layout) -> Result<Vec<String>> {
+        let mut options = scenario.load_options().unwrap_or_default();
+        let count = |quick: u32, full: u32| if self.effort.is_quick { quick } else { full };
+        match scenario.kind {
+            Kind::Load(_) | Kind::Start | Kind::SlowReceiver => {}
+            Kind::HalfRate(of) => {
+                let full_rate = self.full_rate(of, layout)?;
+                options.extend(["--rate".to_owned(), format!("{:.0}", full_rate / 2.0)]);
+                if layout == Layout::Pinned {
+                    options.push("--spin".to_owned());
+                }
+            }
+            Kind::IdleConnections(quick, full) => {
+                let count = connections_allowed(count(quick, full));
+                options.extend(["--idle-connections".to_owned(), count.to_string()]);
+            }
+            Kind::Subscriptions(quick, full) => {
+                let count = count(quick, full).to_string();
+                options.extend(["--hold-subscriptions", &count, "--clients", "4"].map(str::to_owned));
+            }
+        }
+        Ok(options)
+    }
+
+    fn note(&self, scenario: &Scenario) -> String {
+        let Kind::IdleConnections(quick, full) = scenario.kind else { return String::new() };
+        let wanted = if self.effort.is_quick { quick } else { full };
+        match connections_allowed(wanted) {
+            allowed if allowed < wanted => format!("{allowed} of {wanted}: the limit of open files"),
+            _ => String::new(),
+        }
+    }
+
+    /// What upstream takes at full speed: as measured before in this run, or measured now.
+    fn full_rate(&mut self, of: &'static str, layout: Layout) -> Result<f64> {
+        if let Some(rate) = self.full_rates.get(&(of, layout.word())) {
+            return Ok(*rate);
+        }
+        let scenario = Scenario::find(of).context("a half-rate run needs its load")?;
+        let options = scenario.load_options().unwrap_or_default();
+        let (_, rate) =
+            self.turn(scenario, layout, &self.upstream, &options).context("upstream at full speed")?;
+        self.full_rates.insert((of, layout.word()), rate);
+        Ok(rate)
+    }
+
+    /// One run against a fresh server. Returns the figures, and the messages published a second.
+    fn turn(
+        &self,
+        scenario: &Scenario,
+        layout: Layout,
+        binary: &Path,
+        options: &[String],
+    ) -> Result<(Measurement, f64)> {
+        let mut server = Server::start(binary, layout.server_cores(), None)?;
+        let result = match scenario.kind {
+            Kind::Load(_) | Kind::HalfRate(_) => self.load(&server, layout, options),
+            Kind::SlowReceiver => self.slow_receiver(&server, layout, options),
+            Kind::Start => {
+                thread::sleep(SETTLE);
+                Ok((Measurement::of(Metric::StartMemory, server.memory()?.resident_bytes as f64), 0.0))
+            }
+            Kind::IdleConnections(..) | Kind::Subscriptions(..) => self.hold(&server, layout, options),
+        };
+        if result.is_err() && !server.is_running() {
+            bail!("the server has ended: {}", server.log_end());
+        }
+        result
+    }
+
+    fn load(&self, server: &Server, layout: Layout, options: &[String]) -> Result<(Measurement, f64)> {
+        let Effort { warmup, duration, .. } = self.effort;
+        let report = self.report(server, layout, options, warmup, duration, &[])?;
+        let publish_rate = if report.elapsed_s > 0.0 { report.sent as f64 / report.elapsed_s } else { 0.0 };
+        Ok((Measurement::of_load(&report), publish_rate))
+    }
+
+    fn report(
+        &self,
+        server: &Server,
+        layout: Layout,
+        options: &[String],
+        warmup: Duration,
+        duration: Duration,
+        more: &[&str],
+    ) -> Result<Report> {
+        let mut options = options.to_vec();
+        options.extend(more.iter().map(|&option| option.to_owned()));
+        options.extend(["--duration".to_owned(), milliseconds(duration)]);
+        options.extend(["--warmup".to_owned(), milliseconds(warmup)]);
+        generator::run(server, &options, layout.generator_core())
+    }
+
+    /// The rate of a receiver while all read, then while one of them has stopped, from the moment at which it stops.
+    fn slow_receiver(
+        &self,
+        server: &Server,
+        layout: Layout,
+        options: &[String],
+    ) -> Result<(Measurement, f64)> {
+        let per_receiver = |report: &Report, receivers: f64| report.rate / receivers;
+        let Effort { warmup, duration, .. } = self.effort;
+        let all = self.report(server, layout, options, warmup, duration, &[])?;
+        let more = ["--stopped-receivers", "1"];
+        let stopped =
+            self.report(server, layout, options, Duration::ZERO, duration.max(STOPPED_MIN), &more)?;
+        let mut measurement = Measurement::of_load(&stopped);
+        let kept = per_receiver(&stopped, 3.0) / per_receiver(&all, 4.0);
+        measurement.values.insert(Metric::RateKept, kept);
+        let closed = stopped.stopped_receivers.map_or(0, |stopped| stopped.closed_by_server);
+        measurement.values.insert(Metric::StoppedClosed, closed as f64);
+        Ok((measurement, 0.0))
+    }
+
+    fn hold(&self, server: &Server, layout: Layout, options: &[String]) -> Result<(Measurement, f64)> {
+        let mut options = options.to_vec();
+        options.extend(["--duration".to_owned(), milliseconds(self.effort.quiet)]);
+        let report: HoldReport = generator::run(server, &options, layout.generator_core())?;
+        Ok((Measurement::of_hold(&report), 0.0))
+    }
+}
+
+/// As many connections as the limit of open files lets one process have.
+fn connections_allowed(wanted: u32) -> u32 {
+    let files = Machine::describe().open_files_max.saturating_sub(OTHER_FILES);
+    wanted.min(u32::try_from(files).unwrap_or(u32::MAX))
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}

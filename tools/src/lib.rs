@@ -1,0 +1,5 @@
+//! The parts of the `petrel` program, as a library so that the comparison in `perf/` drives the same load generator.
+
+#![forbid(unsafe_code)]
+
+pub mod bench;

@@ -1,0 +1,27 @@
+//! The `petrel` program: tools for people who run a message broker.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tools for people who run a message broker.
+#[derive(Parser)]
+#[command(name = "petrel", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Generate load against a NATS server and measure it.
+    Bench(petrel_tools::bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Bench(arguments) => petrel_tools::bench::execute(&arguments),
+    }
+}
