@@ -1,0 +1,8 @@
+# Everything that must hold before a commit, read-only.
+verify:
+    ./scripts/verify
+
+# What can be mended by a program.
+fix:
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+    cargo fmt --all

@@ -1,0 +1,94 @@
+// What users do with the nats.go library, as checks that run against a server.
+//
+// The program prints a line for each check and ends with code 0 when all of them held. Where a scenario needs
+// something done to the server it prints "ask" and what, and waits for a line on its input that says that it is done.
+// tests/tests/clients.rs runs all scenarios.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// What the scenarios expect where a server asks for credentials.
+const (
+	token    = "s3cret"
+	user     = "alice"
+	password = "w0nder"
+)
+
+// patience is how long an expected message may take.
+const patience = 10 * time.Second
+
+var scenarios = map[string]func(address string){
+	"core":      core,
+	"token":     tokenScenario,
+	"user":      userScenario,
+	"reconnect": reconnect,
+	"lame-duck": lameDuck,
+}
+
+var (
+	held  int
+	input = bufio.NewReader(os.Stdin)
+)
+
+func main() {
+	if len(os.Args) != 3 || scenarios[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: client SCENARIO ADDRESS")
+		os.Exit(2)
+	}
+	scenarios[os.Args[1]](os.Args[2])
+	fmt.Printf("%d checks held\n", held)
+}
+
+// fail ends the program.
+func fail(name string, reason any) {
+	fmt.Printf("FAILED %s: %v\n", name, reason)
+	os.Exit(1)
+}
+
+// ok is a check that held when err is nil.
+func ok(name string, err error) {
+	must(name, err)
+	fmt.Println("ok", name)
+	held++
+}
+
+// must is a step that is not worth a line of its own.
+func must(name string, err error) {
+	if err != nil {
+		fail(name, err)
+	}
+}
+
+// equal is a check that compares.
+func equal[T comparable](name string, found, expected T) {
+	if found != expected {
+		fail(name, fmt.Sprintf("found %v, expected %v", found, expected))
+	}
+	ok(name, nil)
+}
+
+// ask has something done to the server and waits until it is.
+func ask(action string) {
+	fmt.Println("ask", action)
+	line, err := input.ReadString('\n')
+	if err != nil || strings.TrimSpace(line) != "done" {
+		fail("ask "+action, fmt.Sprintf("was told %q, %v", line, err))
+	}
+}
+
+// receive takes the next value of a channel, soon.
+func receive[T any](name string, values <-chan T) T {
+	select {
+	case value := <-values:
+		return value
+	case <-time.After(patience):
+		fail(name, "did not come")
+		panic("unreachable")
+	}
+}

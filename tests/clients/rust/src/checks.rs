@@ -1,0 +1,72 @@
+//! The lines that a scenario prints.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io::BufRead;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+/// How long an expected message may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Counts and prints the checks that held.
+#[derive(Default)]
+pub struct Checks {
+    count: Cell<usize>,
+}
+
+impl Checks {
+    /// A check that held when `outcome` is `Ok`.
+    pub fn held<T>(&self, name: &str, outcome: Result<T>) -> Result<T> {
+        let value = outcome.with_context(|| name.to_owned())?;
+        println!("ok {name}");
+        self.count.set(self.count.get() + 1);
+        Ok(value)
+    }
+
+    /// A check that compares.
+    pub fn equal<T: PartialEq + std::fmt::Debug>(&self, name: &str, found: T, expected: T) -> Result<()> {
+        let outcome = || {
+            ensure!(found == expected, "found {found:?}, expected {expected:?}");
+            Ok(())
+        };
+        self.held(name, outcome())
+    }
+
+    /// How many held.
+    pub fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Asks for something to be done to the server and waits until it is.
+    pub fn ask(&self, action: &str) -> Result<()> {
+        println!("ask {action}");
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line)?;
+        ensure!(line.trim() == "done", "asked for {action}, was told {line:?}");
+        Ok(())
+    }
+}
+
+/// Waits for `future`, not for ever.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, future).await.with_context(|| format!("{what} did not come"))
+}
+
+/// The next item of a stream, soon.
+pub async fn next<S: futures_util::Stream + Unpin>(what: &str, stream: &mut S) -> Result<S::Item> {
+    soon(what, futures_util::StreamExt::next(stream))
+        .await?
+        .with_context(|| format!("{what}: the stream ended"))
+}
+
+/// Waits until the server has handled everything that the client has sent so far, and the client has what the server
+/// sent it until then. The library's `flush` waits for neither; the answer to a request that nobody receives takes the
+/// same way as all else.
+pub async fn barrier(client: &async_nats::Client) -> Result<()> {
+    let error =
+        soon("an answer", client.request("nobody.barrier", "".into())).await?.expect_err("nobody is there");
+    ensure!(error.kind() == async_nats::RequestErrorKind::NoResponders, "{error}");
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Which scenario finds which known bug.
+
+use petrel_engine::Mutation;
+
+/// A known bug and the scenario that turns red when it is put back.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutant {
+    /// The bug.
+    pub mutation: Mutation,
+    /// The scenario's name.
+    pub scenario: &'static str,
+    /// It is found within so many seeds.
+    pub seeds_max: u64,
+}
+
+const fn mutant(mutation: Mutation, scenario: &'static str, seeds_max: u64) -> Mutant {
+    Mutant { mutation, scenario, seeds_max }
+}
+
+/// All known bugs.
+pub const MUTANTS: [Mutant; 20] = [
+    mutant(Mutation::PongWithoutBarrier, "barrier", 50),
+    mutant(Mutation::WatermarkNotWaited, "barrier", 50),
+    mutant(Mutation::BarrierAheadOfBatch, "barrier", 50),
+    mutant(Mutation::ReturnsNotAwaited, "queue-groups", 200),
+    mutant(Mutation::PublishAheadOfInterest, "causality", 100),
+    mutant(Mutation::EnvelopesAheadOfInterest, "causality", 100),
+    mutant(Mutation::BatchReversed, "order", 20),
+    mutant(Mutation::HeldInputDropped, "order", 50),
+    mutant(Mutation::QueueEnvelopeNotReturned, "queue-groups", 50),
+    mutant(Mutation::ReturnedTriedHereOnly, "queue-groups", 100),
+    mutant(Mutation::EchoToQueueMembers, "queue-groups", 20),
+    mutant(Mutation::MaximumIgnored, "queue-groups", 20),
+    mutant(Mutation::NoticeByLocalDelivery, "no-responders", 20),
+    mutant(Mutation::NoticeByInterest, "no-responders", 20),
+    mutant(Mutation::ReportsIgnored, "no-responders", 20),
+    mutant(Mutation::StallNeverLifted, "stall", 50),
+    mutant(Mutation::StallForDeadReceiver, "stall", 50),
+    mutant(Mutation::SubscriptionsOutliveSession, "chaos", 20),
+    mutant(Mutation::InterestNotWithdrawn, "chaos", 20),
+    mutant(Mutation::LameDuckEndsEarly, "lame-duck", 50),
+];
+
+/// The bug of a name.
+///
+/// # Errors
+/// When there is none; the text lists all.
+pub fn find(name: &str) -> Result<Mutation, String> {
+    let named = |mutant: &Mutant| format!("{:?}", mutant.mutation);
+    MUTANTS.iter().find(|mutant| named(mutant) == name).map(|mutant| mutant.mutation).ok_or_else(|| {
+        let names: Vec<String> = MUTANTS.iter().map(named).collect();
+        format!("one of {}", names.join(", "))
+    })
+}

@@ -1,0 +1,279 @@
+//! One run: a world with a server and clients, driven by a scenario.
+
+use crate::client::{Client, Play};
+use crate::effects::Effects;
+use crate::plan::{PORT, Plan, SERVER};
+use crate::random::Random;
+use crate::script::{Poke, Script, Stage};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use petrel_engine::{CoreStatistics, Notice, Order, Shard};
+use petrel_runtime::sim::{NodeHandle, World};
+use std::cell::{Ref, RefCell, RefMut};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long everybody's PONG, or a core's answer, may take: far longer than all delays of a plan add up to.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a run is told beside its seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Keep the trace as text.
+    pub trace_text: bool,
+    /// A known bug to put back into the engine.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<petrel_engine::Mutation>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was wrong; empty in a good run.
+    pub violations: Vec<String>,
+    /// What took effect.
+    pub effects: Effects,
+    /// The digest of everything that happened.
+    pub digest: u64,
+    /// Everything that happened, when it was asked for.
+    pub trace: Option<String>,
+}
+
+/// A world with a server and clients.
+pub struct Run<S: Script> {
+    /// The world.
+    pub world: World,
+    /// The server.
+    pub server: NodeHandle<Shard>,
+    /// What the server has said without being asked.
+    pub notices: Receiver<Notice>,
+    /// What it was made from.
+    pub plan: Plan,
+    clients: Vec<NodeHandle<Client<S>>>,
+    play: Rc<RefCell<Play<S>>>,
+}
+
+impl<S: Script> Run<S> {
+    /// Sets everything up. Nothing runs yet.
+    pub fn new(plan: Plan, script: S, mut random: Random, settings: &Settings) -> Run<S> {
+        let mut options = plan.world.clone();
+        options.trace_text = settings.trace_text;
+        let mut world = World::new(options);
+        let (sender, notices) = unbounded();
+        let key = std::array::from_fn(|_| random.bits());
+        let server_options = Arc::new(plan.server.clone());
+        #[cfg(feature = "mutations")]
+        let mutation = settings.mutation;
+        let server = world.add_node(plan.core_count, SERVER, move |core, core_count| {
+            let shard = Shard::new(server_options.clone(), core, core_count, key, sender.clone());
+            #[cfg(feature = "mutations")]
+            let shard = shard.with_mutation(mutation);
+            shard
+        });
+        let play = Play { script, stage: Stage::new(plan.profiles.clone(), random) };
+        let play = Rc::new(RefCell::new(play));
+        let clients = (0..plan.profiles.len()).map(|number| {
+            let (play, connects) = (Rc::clone(&play), plan.connects);
+            let address = IpAddr::from([10, 0, 1, u8::try_from(number).expect("at most 250 clients")]);
+            world.add_node(1, address, move |_, _| {
+                Client::new(number, SocketAddr::new(SERVER, PORT), Rc::clone(&play), connects)
+            })
+        });
+        let clients = clients.collect();
+        Run { world, server, notices, plan, clients, play }
+    }
+
+    /// The script and what it acts on.
+    pub fn play(&self) -> Ref<'_, Play<S>> {
+        self.play.borrow()
+    }
+
+    /// The same, to change.
+    pub fn play_mut(&self) -> RefMut<'_, Play<S>> {
+        self.play.borrow_mut()
+    }
+
+    /// Whether a rule was broken: the run is over then.
+    pub fn has_failed(&self) -> bool {
+        !self.play().stage.ledger.violations().is_empty()
+    }
+
+    /// The node's number of a client, for partitions.
+    pub fn node_of(&self, client: usize) -> usize {
+        self.clients[client].number()
+    }
+
+    /// Tells a client something.
+    pub fn poke(&mut self, client: usize, poke: Poke) {
+        self.play_mut().stage.poke(client, poke);
+    }
+
+    /// Tells all clients something.
+    pub fn poke_all(&mut self, poke: Poke) {
+        for client in 0..self.clients.len() {
+            self.poke(client, poke);
+        }
+    }
+
+    /// Runs until `done` says so, for `limit` at most, or until a rule is broken. Whether it was done.
+    pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&Play<S>) -> bool) -> bool {
+        let end = self.world.now().after(limit);
+        loop {
+            self.deliver_pokes();
+            let play = Rc::clone(&self.play);
+            let (mut is_done, mut has_failed) = (false, false);
+            let left = end.since(self.world.now());
+            let stopped = self.world.run_until_done(left, |_| {
+                let play = play.borrow();
+                has_failed = !play.stage.ledger.violations().is_empty();
+                is_done = done(&play);
+                is_done || has_failed || !play.stage.pokes.is_empty()
+            });
+            if is_done || has_failed || !stopped {
+                self.deliver_pokes();
+                return is_done && !has_failed;
+            }
+        }
+    }
+
+    /// As [`Run::until`], and the lack of it breaks the rules.
+    pub fn must(&mut self, limit: Duration, what: &str, done: impl FnMut(&Play<S>) -> bool) -> bool {
+        let is_done = self.until(limit, done);
+        if !is_done && !self.has_failed() {
+            self.play_mut().stage.ledger.violate(format!("{what}: not within {limit:?}"));
+        }
+        is_done
+    }
+
+    /// Runs for a while, or until a rule is broken.
+    pub fn pass(&mut self, time: Duration) {
+        self.until(time, |_| false);
+    }
+
+    fn deliver_pokes(&mut self) {
+        let pokes = std::mem::take(&mut self.play.borrow_mut().stage.pokes);
+        for (client, poke) in pokes {
+            self.world.order(self.clients[client], 0, poke);
+        }
+    }
+
+    /// Waits until all clients are connected and what they subscribed to at once is confirmed.
+    pub fn open(&mut self) -> bool {
+        let count = self.clients.len();
+        self.must(PATIENCE, "all clients connected", |play| play.stage.open_count() == count) && self.sweep()
+    }
+
+    /// Has everybody who is connected get a PONG.
+    pub fn sweep(&mut self) -> bool {
+        if !self.must(PATIENCE, "the PONGs of the sweep before", |play| !play.stage.ledger.is_sweeping()) {
+            return false;
+        }
+        self.play_mut().stage.begin_sweep();
+        let is_done = self.until(PATIENCE, |play| !play.stage.ledger.is_sweeping());
+        if !is_done && !self.has_failed() {
+            let lacks = self.play().stage.ledger.sweep_lacks();
+            self.play_mut().stage.ledger.violate(format!("clients {lacks:?} got no PONG in {PATIENCE:?}"));
+        }
+        is_done
+    }
+
+    /// Runs until `done` says so, with sweeps now and then meanwhile.
+    pub fn until_with_sweeps(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut done: impl FnMut(&Play<S>) -> bool,
+    ) -> bool {
+        let end = self.world.now().after(limit);
+        while self.world.now() < end {
+            let pause = self.play_mut().stage.random.pause(Duration::from_millis(100));
+            if self.until(pause.min(end.since(self.world.now())), &mut done) {
+                return true;
+            }
+            if self.has_failed() {
+                return false;
+            }
+            let mut play = self.play_mut();
+            if !play.stage.ledger.is_sweeping() {
+                play.stage.begin_sweep();
+            }
+        }
+        self.must(Duration::ZERO, what, done)
+    }
+
+    /// Everything is acknowledged, read and judged. Nobody may publish of his own accord any more.
+    pub fn settle(&mut self) -> bool {
+        // One sweep acknowledges what was published, the next one shows that it arrived; what clients answered
+        // meanwhile needs both again.
+        let mut quiet_sweeps = 0;
+        while quiet_sweeps < 2 {
+            let before = self.play().stage.ledger.message_count();
+            if !self.sweep() {
+                return false;
+            }
+            let is_quiet = self.play().stage.ledger.message_count() == before;
+            quiet_sweeps = if is_quiet { quiet_sweeps + 1 } else { 0 };
+        }
+        self.play_mut().stage.ledger.finish();
+        !self.has_failed()
+    }
+
+    /// Asks all cores of the server something.
+    pub fn ask<T>(&mut self, order: impl Fn(Sender<T>) -> Order) -> Vec<T> {
+        let answers: Vec<Receiver<T>> = (0..self.plan.core_count)
+            .map(|core| {
+                let (sender, answer) = unbounded();
+                self.world.order(self.server, core, order(sender));
+                answer
+            })
+            .collect();
+        self.must(PATIENCE, "the cores' answers", |_| answers.iter().all(|answer| !answer.is_empty()));
+        answers.iter().filter_map(|answer| answer.try_recv().ok()).collect()
+    }
+
+    /// The counters of all cores. A panic that was caught breaks the rules.
+    pub fn statistics(&mut self) -> Vec<CoreStatistics> {
+        let statistics = self.ask(Order::Statistics);
+        let panics: u64 = statistics.iter().map(|core| core.panics).sum();
+        if panics > 0 {
+            self.play_mut().stage.ledger.violate(format!("{panics} panics were caught in the server"));
+        }
+        statistics
+    }
+
+    /// Counts what took effect in the server so far.
+    pub fn count_effects(&mut self) {
+        let statistics = self.statistics();
+        let mut play = self.play_mut();
+        let effects = &mut play.stage.ledger.effects;
+        for core in &statistics {
+            effects.add("envelopes", core.mails_sent);
+            effects.add("delayed PONGs", core.barriers_waited);
+            effects.add("delayed PUBs", core.publishes_delayed);
+            effects.add("returned queue envelopes", core.queue_returns);
+            effects.add("awaited reports", core.reports_awaited);
+            effects.add("stalls", core.stalled_clients);
+            effects.add("slow consumers", core.slow_consumers);
+        }
+    }
+
+    /// Ends the run.
+    pub fn finish(mut self) -> Outcome {
+        let violations = self.play().stage.ledger.violations().to_vec();
+        for violation in &violations {
+            self.world.note(violation);
+        }
+        let mut effects = self.play().stage.ledger.effects.clone();
+        for (kind, count) in self.world.fault_counts().all() {
+            effects.add(&format!("{kind:?}"), count);
+        }
+        let trace = self.world.trace();
+        Outcome {
+            violations,
+            effects,
+            digest: trace.digest(),
+            trace: trace.text().map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The scenarios. Each says what must hold, what it needs to have happened, and which mutations turn it red.
+
+mod barrier;
+mod causality;
+mod chaos;
+mod lame_duck;
+mod no_responders;
+mod order;
+mod queue_groups;
+mod stall;
+
+use crate::run::{Outcome, Settings};
+
+/// A scenario.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it shows.
+    pub about: &'static str,
+    /// What must have taken effect in a set of runs, or they have shown nothing.
+    pub needs: &'static [&'static str],
+    /// Runs it once.
+    pub run: fn(u64, &Settings) -> Outcome,
+}
+
+/// All scenarios.
+pub const SCENARIOS: [Scenario; 8] = [
+    order::SCENARIO,
+    barrier::SCENARIO,
+    causality::SCENARIO,
+    queue_groups::SCENARIO,
+    no_responders::SCENARIO,
+    chaos::SCENARIO,
+    stall::SCENARIO,
+    lame_duck::SCENARIO,
+];
+
+/// The scenario of a name.
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}

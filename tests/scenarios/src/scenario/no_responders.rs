@@ -1,0 +1,64 @@
+//! A request is answered by a 503 notice exactly when nobody received it.
+
+use super::{Scenario, order};
+use crate::ledger::Interest;
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::run::{Outcome, Run, Settings};
+use crate::traffic::{Habits, Traffic, Weights};
+use std::time::Duration;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "no-responders",
+    about: "a request gets exactly one 503 notice when nobody received it, and none when somebody did",
+    needs: &["notices", "deliveries", "queue deliveries", "envelopes", "awaited reports", "messages settled"],
+    run,
+};
+
+fn run(seed: u64, settings: &Settings) -> Outcome {
+    let mut random = Random::new(seed, SCENARIO.name);
+    let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 16));
+    let count = plan.profiles.len();
+    let is_requester = |client: usize| client % 2 == 0;
+    for (client, profile) in plan.profiles.iter_mut().enumerate() {
+        profile.echo = random.chance(1, 2);
+        if is_requester(client) {
+            profile.headers = true;
+            profile.no_responders = true;
+        }
+    }
+    let services: Vec<String> = (0..random.within(1..=4)).map(|number| format!("svc.{number}")).collect();
+    let mut interests = Vec::new();
+    for pattern in services.iter().cloned().chain(["svc.*".to_owned()]) {
+        for queue in [None, Some("red".to_owned()), Some("green".to_owned())] {
+            interests.push(Interest { pattern: pattern.clone(), queue, ..Interest::default() });
+        }
+    }
+    let writes = random.within(10..=40);
+    let habits = (0..count)
+        .map(|client| {
+            let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
+            let is_requester = is_requester(client);
+            Habits {
+                permanent: if is_requester { vec![inbox] } else { Vec::new() },
+                interests: interests.clone(),
+                subjects: services.clone(),
+                services: services.clone(),
+                weights: if is_requester {
+                    Weights { request: 8, subscribe: 1, unsubscribe: 1, ping: 1, publish: 1 }
+                } else {
+                    Weights { request: 0, subscribe: 4, unsubscribe: 4, ping: 1, publish: 1 }
+                },
+                writes,
+                pause_max: Duration::from_millis(10),
+                verbs_max: 4,
+                payload_bytes_max: 100,
+                answers: client % 3 == 1,
+                ..Habits::default()
+            }
+        })
+        .collect();
+    let mut run = Run::new(plan, Traffic::new(habits), random, settings);
+    order::play(&mut run);
+    run.finish()
+}
