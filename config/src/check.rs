@@ -34,9 +34,8 @@ impl Options {
         }
         let (grace, duration) = (self.lame_duck_grace_period(), self.lame_duck_duration());
         if grace >= duration {
-            let shown = |duration: Duration| {
-                format_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
-            };
+            let shown =
+                |duration: Duration| format_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
             return Err(CheckError::LameDuck { grace: shown(grace), duration: shown(duration) });
         }
         let (payload, pending) = (self.payload_max(), self.pending_max());

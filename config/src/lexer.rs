@@ -88,7 +88,6 @@ impl<'a> Lexer<'a> {
         self.ended = true;
     }
 
-
     /// Enters a container; what is behind it continues with the present state.
     fn enter(&mut self, inner: State) {
         self.stack.push(self.state);

@@ -102,7 +102,10 @@ mod tests {
             assert_eq!(integer(text), Ok(Some(number)), "{text}");
         }
         assert_eq!(integer("1kbb"), Ok(None));
-        assert_eq!(integer("9223372036854775808").unwrap_err().to_string(), "integer '9223372036854775808' is out of the range");
+        assert_eq!(
+            integer("9223372036854775808").unwrap_err().to_string(),
+            "integer '9223372036854775808' is out of the range"
+        );
         assert!(integer("10e").is_err() && integer("8eb").is_err());
         assert_eq!(integer("-").unwrap_err().to_string(), "expected integer, but got '-'");
     }
@@ -112,7 +115,15 @@ mod tests {
         for text in ["2025-01-02T03:04:05Z", "2024-02-29T23:59:59Z", "2000-02-29T00:00:00Z"] {
             assert_eq!(date_time(text), Ok(text));
         }
-        for text in ["2025-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2025-13-01T00:00:00Z", "2025-04-31T00:00:00Z", "2025-01-00T00:00:00Z", "2025-01-01T24:00:00Z", "2025-01-01T00:00:60Z"] {
+        for text in [
+            "2025-02-29T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2025-13-01T00:00:00Z",
+            "2025-04-31T00:00:00Z",
+            "2025-01-00T00:00:00Z",
+            "2025-01-01T24:00:00Z",
+            "2025-01-01T00:00:60Z",
+        ] {
             assert!(date_time(text).is_err(), "{text}");
         }
     }

@@ -130,7 +130,13 @@ struct Parser<'w, 's> {
 
 impl<'w, 's> Parser<'w, 's> {
     fn new(path: &str, world: &'w mut World<'s>) -> Parser<'w, 's> {
-        Parser { path: path.into(), world, open: vec![Open::Map(Map::new())], begins: Vec::new(), keys: Vec::new() }
+        Parser {
+            path: path.into(),
+            world,
+            open: vec![Open::Map(Map::new())],
+            begins: Vec::new(),
+            keys: Vec::new(),
+        }
     }
 
     fn run(mut self, text: &str) -> Result<Map, ParseError> {

@@ -246,10 +246,8 @@ impl Lexer<'_> {
     fn fraction(&mut self) -> Step {
         let next = self.cursor.next();
         if !next.is_ascii_digit() {
-            return self.fail(format!(
-                "Floats must have a digit after the '.', but got '{}' instead.",
-                shown(next)
-            ));
+            return self
+                .fail(format!("Floats must have a digit after the '.', but got '{}' instead.", shown(next)));
         }
         self.cursor.take_while(|next| next.is_ascii_digit());
         if self.cursor.peek() != '.' {
@@ -306,9 +304,8 @@ impl Lexer<'_> {
     }
 
     fn bare_include(&mut self) {
-        self.cursor.take_while(|next| {
-            !(is_break(next) || is_blank(next) || matches!(next, END | ';' | '}' | '\''))
-        });
+        self.cursor
+            .take_while(|next| !(is_break(next) || is_blank(next) || matches!(next, END | ';' | '}' | '\'')));
         self.emit(Kind::Include);
         if self.cursor.peek() == '\'' {
             self.cursor.next();

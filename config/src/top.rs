@@ -131,7 +131,8 @@ fn server_tags(reader: &mut Reader, node: &Node) -> Vec<String> {
             for element in elements {
                 let Value::String(text) = &element.value else {
                     let kind = element.value.kind();
-                    let text = format!("error parsing tags: unsupported type {kind} where string is expected");
+                    let text =
+                        format!("error parsing tags: unsupported type {kind} where string is expected");
                     reader.error(&node.position, text);
                     return Vec::new();
                 };

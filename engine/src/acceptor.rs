@@ -101,9 +101,7 @@ impl Shard {
         let info = self.info_for(key);
         if let Some(session) = self.sessions.get_mut(key) {
             tracing::debug!("{} - Client connection created", session.label());
-            if !refused {
-                info.encode(&mut session.out.current);
-            }
+            info.encode(&mut session.out.current);
         }
         if refused {
             self.statistics.refused_connections += 1;

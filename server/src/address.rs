@@ -60,7 +60,11 @@ pub fn advertised(text: &str, listening_port: u16) -> Result<(String, u16), Addr
 
 /// `host:port` with IPv6 in brackets, as log lines show it.
 pub fn joined(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 #[cfg(test)]

@@ -148,8 +148,8 @@ pub fn parse(arguments: &[String]) -> Result<Command, FlagError> {
     let mut not_supported = None;
     let mut rest = arguments;
     while let Some((name, inline)) = next_flag(&mut rest)? {
-        let target = find(name)
-            .ok_or_else(|| FlagError::Syntax(format!("flag provided but not defined: -{name}")))?;
+        let target =
+            find(name).ok_or_else(|| FlagError::Syntax(format!("flag provided but not defined: -{name}")))?;
         if set(&mut flags, target, name, inline, &mut rest)? == Outcome::NotSupported {
             not_supported.get_or_insert_with(|| name.to_owned());
         }
@@ -317,7 +317,10 @@ mod tests {
             ("--nope", "flag provided but not defined: -nope"),
             ("-p", "flag needs an argument: -p"),
             ("-p x", "invalid value \"x\" for flag -p: parse error"),
-            ("-p 99999999999999999999", "invalid value \"99999999999999999999\" for flag -p: value out of range"),
+            (
+                "-p 99999999999999999999",
+                "invalid value \"99999999999999999999\" for flag -p: value out of range",
+            ),
             ("-D=foo", "invalid boolean value \"foo\" for -D: parse error"),
             ("---p", "bad flag syntax: ---p"),
         ] {

@@ -17,6 +17,7 @@ mod run;
 mod server;
 mod settings;
 mod signals;
+mod tcp;
 mod usage;
 mod version;
 

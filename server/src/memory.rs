@@ -75,7 +75,10 @@ mod tests {
         assert_eq!(machine("0::/\n", &[]), all);
         assert_eq!(machine("0::/\n", &[("memory.max", "max\n")]), all);
         assert_eq!(machine("0::/\n", &[("memory.max", "536870912\n")]), 536_870_912);
-        assert_eq!(machine("0::/a/b\n", &[("a/b/memory.max", "max"), ("a/memory.max", "1000000")]), 1_000_000);
+        assert_eq!(
+            machine("0::/a/b\n", &[("a/b/memory.max", "max"), ("a/memory.max", "1000000")]),
+            1_000_000
+        );
         assert_eq!(machine("0::/not/mounted\n", &[("memory.max", "1000000")]), 1_000_000);
         let version_1 = "5:cpu,cpuacct:/x\n4:memory:/x\n";
         assert_eq!(machine(version_1, &[("memory/x/memory.limit_in_bytes", "9223372036854771712")]), all);

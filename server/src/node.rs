@@ -1,5 +1,6 @@
 //! The running cores, and how the control plane talks to them.
 
+use crate::files::system_text;
 use crate::settings::Listen;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Options, Order, Shard};
@@ -25,7 +26,7 @@ pub enum StartError {
     #[error(transparent)]
     Launch(#[from] LaunchError),
     /// The port of the clients could not be bound.
-    #[error("Error listening on port: {host}, \"{source}\"")]
+    #[error("Error listening on port: {host}, \"listen tcp {host}: bind: {}\"", system_text(source))]
     Listen {
         /// Host and port.
         host: String,

@@ -6,19 +6,24 @@ use crate::files::system_text;
 use crate::identity::Identity;
 use crate::log::Log;
 use crate::monitor::{About, Listener, Monitor};
-use crate::node::{Node, StopError};
-use crate::process;
+use crate::node::{Node, StartError, StopError};
 use crate::settings::{self, Listen};
 use crate::signals::{self, Signal};
 use crate::version::{PETREL, PROGRAM, UPSTREAM};
+use crate::{process, tcp};
 use crossbeam_channel::{Receiver, select};
 use jiff::Timestamp;
+use petrel_config::Options;
 use petrel_engine::Notice;
-use petrel_runtime::{BackendKind, online_cpus};
+use petrel_runtime::{BackendKind, LaunchOptions, online_cpus};
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use tracing::{info, warn};
+
+/// How often another free port is tried when somebody was faster.
+const FREE_PORT_ATTEMPTS: usize = 10;
 
 /// What can go wrong before the server is ready; told in one line.
 pub type StartFailure = Box<dyn Error + Send + Sync>;
@@ -50,9 +55,6 @@ impl Server {
         let online = online_cpus();
         let listen = settings::client_listen(options)?;
         let launch_options = settings::launch_options(options, &online)?;
-        let engine_options =
-            settings::engine_options(options, &identity, &listen, launch_options.cpus.len())?;
-        let mut advertised = (engine_options.info.host.clone(), engine_options.info.port);
         let http = match settings::monitor_listen(options)? {
             Some(listen) => Some(Listener::bind(&listen)?),
             None => None,
@@ -61,11 +63,8 @@ impl Server {
             info!("Starting http monitor on {}", joined(&http.shown.0, http.shown.1));
         }
 
-        let node = Node::start(engine_options, &launch_options, &listen, identity.hash_key)?;
+        let (node, advertised) = start_node(options, &identity, listen.clone(), &launch_options)?;
         announce_ready(&node, &listen);
-        if advertised.1 == 0 {
-            advertised.1 = node.address.port();
-        }
         let about = About {
             options: options.clone(),
             config_digest: configured.file.as_ref().map(|file| file.digest.clone()).unwrap_or_default(),
@@ -89,9 +88,8 @@ impl Server {
             None => None,
         };
         if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {
-            process::write_pid_file(Path::new(path)).map_err(|error| {
-                format!("Could not write pidfile: open {path}: {}", system_text(&error))
-            })?;
+            process::write_pid_file(Path::new(path))
+                .map_err(|error| format!("Could not write pidfile: open {path}: {}", system_text(&error)))?;
         }
         info!("Server is ready");
         Ok(Server { node, monitor, signals })
@@ -146,6 +144,31 @@ impl Server {
             monitor.stop_accepting();
         }
         self.node.enter_lame_duck();
+    }
+}
+
+/// Starts the cores; returns them, and host and port as INFO shows them. INFO carries the port before the
+/// first client is greeted, so a free one is looked for here, and another one when somebody took it meanwhile.
+fn start_node(
+    options: &Options,
+    identity: &Identity,
+    mut listen: Listen,
+    launch_options: &LaunchOptions,
+) -> Result<(Node, (String, u16)), StartFailure> {
+    let any_port = listen.address.port() == 0;
+    let mut attempts = if any_port { FREE_PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        if any_port {
+            listen.address.set_port(tcp::free_port(listen.address)?);
+        }
+        let engine_options = settings::engine_options(options, identity, &listen, launch_options.cpus.len())?;
+        let advertised = (engine_options.info.host.clone(), engine_options.info.port);
+        match Node::start(engine_options, launch_options, &listen, identity.hash_key) {
+            Err(StartError::Listen { source, .. })
+                if source.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
+            result => return Ok((result?, advertised)),
+        }
     }
 }
 

@@ -100,7 +100,7 @@ fn host(options: &Options) -> &str {
     options.host.as_deref().filter(|host| !host.is_empty()).unwrap_or(defaults::HOST)
 }
 
-/// What the engine is told. Its INFO has port 0 when a free port is picked; the engine puts in what it got.
+/// What the engine is told. INFO shows the port of `listen`, so that must be known.
 ///
 /// # Errors
 /// When the advertised address cannot be read.
@@ -133,11 +133,7 @@ pub fn engine_options(
     })
 }
 
-fn server_info(
-    options: &Options,
-    identity: &Identity,
-    listen: &Listen,
-) -> Result<ServerInfo, SettingsError> {
+fn server_info(options: &Options, identity: &Identity, listen: &Listen) -> Result<ServerInfo, SettingsError> {
     let advertised = options.client_advertise.as_deref().filter(|text| !text.is_empty());
     let (host, port) = match advertised {
         Some(text) => address::advertised(text, listen.address.port())?,

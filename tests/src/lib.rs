@@ -8,7 +8,8 @@
 //!
 //! The binary is `petrel-server` as built in the target directory of the running test, or the one that the
 //! environment variable `PETREL_TEST_SERVER` names: the same suites run against any server of the protocol, which is
-//! how the golden texts are checked.
+//! how the golden texts are checked. `PETREL_TEST_CONFIG` holds lines for every configuration, such as
+//! `petrel { cores: 3 }`.
 
 pub mod conversation;
 pub mod http;

@@ -20,6 +20,10 @@ use log::Log;
 /// The environment variable that names the binary to test.
 const BINARY_VARIABLE: &str = "PETREL_TEST_SERVER";
 
+/// The environment variable with further lines for every configuration: the suites as they are, on another number of
+/// cores or another backend.
+const CONFIG_VARIABLE: &str = "PETREL_TEST_CONFIG";
+
 /// The line that says that all listeners are open. Test tools of users wait for the same words.
 const READY_TEXT: &str = "Server is ready";
 
@@ -102,7 +106,8 @@ impl ServerBuilder {
         } else {
             format!("listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n")
         };
-        let config = self.config.replace("$DIRECTORY", &directory.path().display().to_string());
+        let everywhere = std::env::var(CONFIG_VARIABLE).unwrap_or_default();
+        let config = format!("{everywhere}\n{}", self.config).replace("$DIRECTORY", &directory.path().display().to_string());
         let config_path = directory.path().join("server.conf");
         fs::write(&config_path, listen + &config).expect("the configuration file can be written");
         let (process, log) = self.spawn(&config_path);

@@ -238,6 +238,40 @@ fn operations_of_one_write_take_effect_one_after_the_other() {
 }
 
 #[test]
+fn what_is_said_before_an_answer_is_read_is_not_lost() {
+    // Each PING may hold up the connection; what comes meanwhile, in writes of its own, has to wait, not to vanish.
+    const ROUNDS: usize = 400;
+    let server = Server::start();
+    thread::scope(|scope| {
+        for connection in 0..6 {
+            let address = server.address();
+            scope.spawn(move || {
+                let mut wire = Wire::connect(address, PLAIN);
+                let mut other = Wire::connect(address, PLAIN);
+                other.send(format!("SUB ahead.{connection} 1\r\n"));
+                other.sync();
+                let subject = format!("ahead.{connection}");
+                for round in 0..ROUNDS {
+                    let text = round.to_string();
+                    wire.send(format!("SUB {subject} {round}\r\n"));
+                    wire.send(publish(&subject, &text));
+                    wire.send("PING\r\n");
+                    wire.send(format!("UNSUB {round}\r\nPING\r\n"));
+                }
+                for round in 0..ROUNDS {
+                    let size = round.to_string().len();
+                    wire.expect(format!("MSG {subject} {round} {size}\r\n{round}\r\nPONG\r\nPONG\r\n"));
+                }
+                let all =
+                    |round: usize| format!("MSG {subject} 1 {}\r\n{round}\r\n", round.to_string().len());
+                other.send("PING\r\n");
+                other.expect((0..ROUNDS).map(all).collect::<String>() + "PONG\r\n");
+            });
+        }
+    });
+}
+
+#[test]
 fn a_maximum_counts_over_all_publishers() {
     const ROUNDS: usize = 60;
     const PUBLISHERS: usize = 4;

@@ -219,3 +219,34 @@ fn a_member_with_a_maximum_passes_the_rest_on() {
     numbers.sort_unstable();
     assert_eq!(numbers, (0..MESSAGES).collect::<Vec<_>>(), "each message once");
 }
+
+#[test]
+fn members_that_take_one_message_each_pass_all_others_on() {
+    // Most picks fall on members that have just had theirs: such a message goes on to another one, wherever that is.
+    const ROUNDS: usize = 40;
+    const LIMITED: usize = 16;
+    const MESSAGES: usize = 60;
+    let server = Server::start();
+    let mut connections: Vec<Wire> = (0..8).map(|_| Wire::connect(server.address(), PLAIN)).collect();
+    let mut publishers: Vec<Wire> = (0..2).map(|_| Wire::connect(server.address(), PLAIN)).collect();
+    for round in 0..ROUNDS {
+        for member in 0..LIMITED {
+            let wire = &mut connections[member % 8];
+            wire.send(format!("SUB work.* crew {round}.{member}\r\nUNSUB {round}.{member} 1\r\n"));
+        }
+        // One member without a maximum, on another connection each time.
+        let staying = round % 8;
+        connections[staying].send(format!("SUB work.* crew {round}.s\r\n"));
+        for wire in &mut connections {
+            wire.sync();
+        }
+        publish_batch(&mut publishers[round % 2], 0..MESSAGES);
+        let mut numbers: Vec<usize> = Vec::new();
+        for wire in &mut connections {
+            numbers.extend(messages_until_pong(wire).iter().map(number));
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..MESSAGES).collect::<Vec<_>>(), "each message once in round {round}");
+        connections[staying].send(format!("UNSUB {round}.s\r\n"));
+    }
+}

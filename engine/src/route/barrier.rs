@@ -1,11 +1,12 @@
 //! PONG is a barrier: it goes out when everything that the connection did before its PING has taken effect on
-//! all cores. The same wait stands before the next PUB of a connection that changed interest, so that no chain
+//! all cores. The same wait stands before every other answer that says that a change of interest is in force
+//! (a verbose client's `+OK`, the notice that nobody received a request), and before the next PUB of a connection that changed interest, so that no chain
 //! of other cores' messages can overtake the change (two cores need no such wait: the only way to the other
 //! core is the mailbox that the change is in already).
 
 use crate::mail::Mail;
 use crate::mutation::Mutation;
-use crate::session::client::{BarrierWait, Holds};
+use crate::session::client::{AfterBarrier, BarrierWait, Holds};
 use crate::shard::Shard;
 use petrel_runtime::Io;
 
@@ -24,13 +25,16 @@ impl Shard {
     }
 
     /// Starts a barrier for a session. True: nothing was under way, it is passed already. False: the session
-    /// is held until `Passed` has come from everyone asked.
-    pub(crate) fn start_barrier(&mut self, key: u32, pong: bool, io: &mut Io<'_, Mail>) -> bool {
-        if self.is_all_handled(io) {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.reached_out = false;
-                session.changed_interest = false;
-            }
+    /// is held until `Passed` has come from everyone asked; then `after` follows.
+    pub(crate) fn start_barrier(&mut self, key: u32, after: AfterBarrier, io: &mut Io<'_, Mail>) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return true };
+        session.reached_out = false;
+        session.changed_interest = false;
+        // Handled envelopes are not all there is to wait for when they may come back: what another core
+        // returns lies ahead of its `Passed`.
+        let awaits_returns = std::mem::take(&mut session.awaits_returns);
+        let awaits_returns = awaits_returns && !self.is_mutated(Mutation::ReturnsNotAwaited);
+        if !awaits_returns && self.is_all_handled(io) {
             return true;
         }
         if !self.is_mutated(Mutation::BarrierAheadOfBatch) {
@@ -39,24 +43,21 @@ impl Shard {
         let token = self.token();
         let mut outstanding = 0;
         for core in self.other_cores() {
-            if io.mails_consumed(core) < io.mails_sent(core) && !self.is_mutated(Mutation::WatermarkNotWaited)
-            {
+            let is_behind = io.mails_consumed(core) < io.mails_sent(core);
+            if (awaits_returns || is_behind) && !self.is_mutated(Mutation::WatermarkNotWaited) {
                 io.mail(core, Mail::Barrier(token));
                 outstanding += 1;
             }
         }
-        let Some(session) = self.sessions.get_mut(key) else { return true };
-        session.reached_out = false;
-        session.changed_interest = false;
         if outstanding == 0 {
             return true;
         }
-        session.barrier = Some(Box::new(BarrierWait { token, outstanding, pong }));
-        if pong {
-            self.statistics.barriers_waited += 1;
-        } else {
-            self.statistics.publishes_delayed += 1;
+        match after {
+            AfterBarrier::Pong => self.statistics.barriers_waited += 1,
+            _ => self.statistics.publishes_delayed += 1,
         }
+        let Some(session) = self.sessions.get_mut(key) else { return true };
+        session.barrier = Some(Box::new(BarrierWait { token, outstanding, after }));
         self.barriers.insert(token, (key, session.cid));
         self.hold(key, Holds::BARRIER, io);
         false
@@ -65,11 +66,9 @@ impl Shard {
     /// Another core has handled everything that was sent to it before the barrier.
     pub(crate) fn barrier_passed(&mut self, token: u64, io: &mut Io<'_, Mail>) {
         let Some((key, cid)) = self.barriers.get(&token).copied() else { return };
-        let Some(session) = self.sessions.get_mut(key).filter(|session| session.cid == cid) else {
-            self.barriers.remove(&token);
-            return;
-        };
-        let Some(wait) = session.barrier.as_mut().filter(|wait| wait.token == token) else {
+        let session = self.sessions.get_mut(key).filter(|session| session.cid == cid);
+        let Some(wait) = session.and_then(|session| session.barrier.as_mut()).filter(|w| w.token == token)
+        else {
             self.barriers.remove(&token);
             return;
         };
@@ -77,16 +76,20 @@ impl Shard {
         if wait.outstanding > 0 {
             return;
         }
-        let pong = wait.pong;
-        session.barrier = None;
         self.barriers.remove(&token);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(wait) = session.barrier.take() else { return };
         // A queue envelope that came back meanwhile and went to another core has to arrive too.
-        let went_on = session.reached_out;
-        if went_on && !self.start_barrier(key, pong, io) {
+        if session.reached_out && !self.start_barrier(key, wait.after.clone(), io) {
             return;
         }
-        if pong {
-            self.send_pong(key, io);
+        match wait.after {
+            AfterBarrier::Verb => {}
+            AfterBarrier::Pong => self.send_pong(key, io),
+            AfterBarrier::Acknowledgement => self.acknowledge(key, io),
+            AfterBarrier::NoResponders { subject, reply } => {
+                self.send_no_responders(key, &subject, &reply, io);
+            }
         }
         self.lift(key, Holds::BARRIER, io);
     }

@@ -57,14 +57,26 @@ pub(crate) struct Description {
     pub(crate) user: Option<String>,
 }
 
+/// What follows when a barrier is passed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum AfterBarrier {
+    /// The verb that waits is carried out.
+    Verb,
+    /// A PONG.
+    Pong,
+    /// The `+OK` of a verbose client's SUB or UNSUB.
+    Acknowledgement,
+    /// The notice that nobody received a request.
+    NoResponders { subject: Box<[u8]>, reply: Box<[u8]> },
+}
+
 /// What the session waits for at a barrier.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct BarrierWait {
     pub(crate) token: u64,
     /// Answers still missing.
     pub(crate) outstanding: u32,
-    /// Whether a PONG is sent at its end.
-    pub(crate) pong: bool,
+    pub(crate) after: AfterBarrier,
 }
 
 /// One connection.
@@ -89,6 +101,8 @@ pub(crate) struct Session {
     pub(crate) touched: bool,
     /// It sent envelopes or interest to other cores since its last barrier.
     pub(crate) reached_out: bool,
+    /// Some of those envelopes may come back, or be reported on.
+    pub(crate) awaits_returns: bool,
     /// It changed interest since its last barrier, so its next PUB has to wait for the other cores.
     pub(crate) changed_interest: bool,
     /// A receiver of its messages asked for a stall during this read: 1 nearly full, 2 full.
@@ -154,6 +168,7 @@ impl Session {
             ponged: false,
             touched: false,
             reached_out: false,
+            awaits_returns: false,
             changed_interest: false,
             stall_wanted: 0,
             ended: false,

@@ -1,7 +1,7 @@
 //! What a client says, verb by verb.
 
 use super::authentication::authenticate;
-use super::client::{Description, Holds, Phase, Session};
+use super::client::{AfterBarrier, Description, Holds, Phase, Session};
 use crate::interest::Match;
 use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
@@ -233,7 +233,7 @@ impl Shard {
         if session.changed_interest
             && self.core_count > 2
             && !self.is_mutated(Mutation::PublishAheadOfInterest)
-            && !self.start_barrier(key, false, io)
+            && !self.start_barrier(key, AfterBarrier::Verb, io)
         {
             return Flow::Again;
         }
@@ -259,12 +259,12 @@ impl Shard {
             // Upstream complains and routes it all the same.
             self.tell(key, &ProtocolError::InvalidPublishSubject, io);
         }
-        let found = self.accounts[origin.account.index()].interest.lookup(message.subject);
-        if !found.is_empty() || wants_notice {
-            self.route_published(key, &origin, message, &found, wants_notice, io);
-        }
         if verbose {
             self.acknowledge(key, io);
+        }
+        let found = self.accounts[origin.account.index()].interest.lookup(message.subject);
+        if !found.is_empty() || wants_notice {
+            return self.route_published(key, &origin, message, &found, wants_notice, io);
         }
         Flow::Next
     }
@@ -278,26 +278,49 @@ impl Shard {
         found: &Match,
         wants_notice: bool,
         io: &mut Io<'_, Mail>,
-    ) {
+    ) -> Flow {
         let report = if wants_notice { self.token() } else { 0 };
         let (received, envelopes) = self.route(origin, message, found, report, io);
         self.statistics.mails_sent += u64::from(envelopes);
+        let notice = wants_notice && !received;
         if envelopes > 0
             && let Some(session) = self.sessions.get_mut(key)
         {
             session.reached_out = true;
+            session.awaits_returns |= notice || !found.queues.is_empty();
         }
-        if wants_notice
-            && !received
-            && !(self.is_mutated(Mutation::NoticeByInterest) && !found.is_empty())
-            && let Some(reply) = message.reply
-        {
-            if envelopes == 0 || self.is_mutated(Mutation::NoticeByLocalDelivery) {
-                self.send_no_responders(key, message.subject, reply, io);
-            } else {
-                self.await_reports(report, key, envelopes, message.subject, reply);
+        match message.reply {
+            Some(reply) if notice => self.nobody_here(key, message.subject, reply, report, envelopes, io),
+            _ => Flow::Next,
+        }
+    }
+
+    /// A request that nobody on this core received: the other cores report, or the notice goes out now.
+    fn nobody_here(
+        &mut self,
+        key: u32,
+        subject: &[u8],
+        reply: &[u8],
+        report: u64,
+        envelopes: u32,
+        io: &mut Io<'_, Mail>,
+    ) -> Flow {
+        if envelopes > 0 && !self.is_mutated(Mutation::NoticeByLocalDelivery) {
+            if !self.is_mutated(Mutation::NoticeByInterest) {
+                self.await_reports(report, key, envelopes, subject, reply);
+            }
+            return Flow::Next;
+        }
+        // The notice is an answer: who gets it may rely on the SUBs that it sent before the request.
+        let changed_interest = self.sessions.get(key).is_some_and(|session| session.changed_interest);
+        if changed_interest {
+            let after = AfterBarrier::NoResponders { subject: subject.into(), reply: reply.into() };
+            if !self.start_barrier(key, after, io) {
+                return Flow::Held;
             }
         }
+        self.send_no_responders(key, subject, reply, io);
+        Flow::Next
     }
 
     /// Refuses what clients may not publish: subjects and replies that servers use among themselves.
@@ -306,7 +329,9 @@ impl Shard {
         let Some(session) = self.sessions.get(key) else { return true };
         let is_system = session.account == crate::account::AccountId::SYSTEM;
         if let Some(reply) = message.reply
-            && [b"_R_.".as_slice(), b"$JS.ACK.", b"_GR_."].iter().any(|prefix| reply.starts_with(prefix))
+            && [b"_R_.".as_slice(), b"$JS.ACK.", b"_GR_.", b"$GR."]
+                .iter()
+                .any(|prefix| reply.starts_with(prefix))
         {
             let error = ProtocolError::PublishReplyPermission(reply.to_vec());
             tracing::error!("{} - Publish Violation - Reply {error}", session.label());
@@ -315,8 +340,7 @@ impl Shard {
         }
         let subject = message.subject;
         let is_raft = subject.starts_with(b"$NRG.") && !is_system;
-        let is_gateway =
-            (subject.starts_with(b"_GR_.") && subject.get(11) == Some(&b'.')) || subject.starts_with(b"$GR.");
+        let is_gateway = subject.starts_with(b"_GR_.") || subject.starts_with(b"$GR.");
         if is_raft || is_gateway {
             let error = ProtocolError::PublishPermission(subject.to_vec());
             tracing::error!("{} - Publish Violation - {error}", session.label());
@@ -339,6 +363,11 @@ impl Shard {
             return Flow::Closed;
         };
         let first = !session.connected;
+        if !first {
+            // Upstream binds the connection anew: what it had subscribed to is gone.
+            self.remove_all_subscriptions(key);
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         session.connected = true;
         session.phase = Phase::Open;
         session.verbose = connect.verbose;
@@ -376,7 +405,7 @@ impl Shard {
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         if session.reached_out
             && !self.is_mutated(Mutation::PongWithoutBarrier)
-            && !self.start_barrier(key, true, io)
+            && !self.start_barrier(key, AfterBarrier::Pong, io)
         {
             return Flow::Held;
         }
@@ -388,8 +417,8 @@ impl Shard {
     pub(crate) fn send_pong(&mut self, key: u32, io: &mut Io<'_, Mail>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.out.current.extend_from_slice(encode::PONG);
-        let first = !std::mem::replace(&mut session.ponged, true);
-        if first && session.connected && session.understands_info {
+        let first = session.connected && !std::mem::replace(&mut session.ponged, true);
+        if first && session.understands_info {
             let mut info = self.info_for(key);
             info.connect_info = true;
             if let Some(session) = self.sessions.get_mut(key) {

@@ -1,5 +1,6 @@
 //! SUB and UNSUB.
 
+use super::client::AfterBarrier;
 use super::operations::Flow;
 use crate::account::AccountId;
 use crate::interest::InterestChange;
@@ -38,10 +39,7 @@ impl Shard {
             self.statistics.subscriptions += 1;
             self.tell_cores(key, account, change);
         }
-        if verbose {
-            self.acknowledge(key, io);
-        }
-        Flow::Next
+        if verbose { self.acknowledge_in_force(key, io) } else { Flow::Next }
     }
 
     /// Why a subscription is refused, if it is.
@@ -80,9 +78,16 @@ impl Shard {
                 _ => self.remove_subscription(account, found),
             }
         }
-        if verbose {
-            self.acknowledge(key, io);
+        if verbose { self.acknowledge_in_force(key, io) } else { Flow::Next }
+    }
+
+    /// Appends `+OK` when the change of interest is in force on all cores: a client may rely on it as on PONG.
+    fn acknowledge_in_force(&mut self, key: u32, io: &mut Io<'_, Mail>) -> Flow {
+        let changed = self.sessions.get(key).is_some_and(|session| session.changed_interest);
+        if changed && !self.start_barrier(key, AfterBarrier::Acknowledgement, io) {
+            return Flow::Held;
         }
+        self.acknowledge(key, io);
         Flow::Next
     }
 

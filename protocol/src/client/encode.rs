@@ -10,7 +10,8 @@ pub const PING: &[u8] = b"PING\r\n";
 /// `PONG\r\n`
 pub const PONG: &[u8] = b"PONG\r\n";
 
-const LINE_END: &[u8] = b"\r\n";
+/// `\r\n`
+pub const LINE_END: &[u8] = b"\r\n";
 
 /// Digits of the largest `usize`.
 const DIGITS_MAX: usize = 20;
@@ -18,9 +19,9 @@ const DIGITS_MAX: usize = 20;
 /// The control line of a usual message is put together in place within so many bytes.
 const LINE_BYTES_MAX: usize = 128;
 
-/// Subject, sid and reply of a usual message have no more bytes together. The rest of the line is `HMSG`, four
+/// Subject, sid and reply of a usual message have no more bytes together. The rest of the line is `HMSG`, five
 /// blanks, two sizes below [`USUAL_SIZE_END`] and CRLF.
-const USUAL_NAMES_MAX: usize = LINE_BYTES_MAX - 4 - 4 - 2 * 9 - 2;
+const USUAL_NAMES_MAX: usize = LINE_BYTES_MAX - 4 - 5 - 2 * 9 - 2;
 
 /// The size of a usual message is below this: at most nine digits.
 const USUAL_SIZE_END: usize = 1_000_000_000;
@@ -37,17 +38,33 @@ pub fn message(
     message: &[u8],
 ) {
     debug_assert!(header_bytes.unwrap_or(0) <= message.len());
-    let header_bytes = header_bytes.filter(|bytes| *bytes > 0);
     let names = subject.len() + sid.len() + reply.map_or(0, <[u8]>::len);
-    // The line is written over a block of fixed length, of which the rest is cut off again.
     out.reserve(LINE_BYTES_MAX.max(names + MESSAGE_OVERHEAD_MAX) + message.len());
-    if names <= USUAL_NAMES_MAX && message.len() < USUAL_SIZE_END {
-        usual_line(out, subject, sid, reply, header_bytes, message.len());
-    } else {
-        line(out, subject, sid, reply, header_bytes, message.len());
-    }
+    message_head(out, subject, sid, reply, header_bytes, message.len());
     out.extend_from_slice(message);
     out.extend_from_slice(LINE_END);
+}
+
+/// Appends the control line of a `MSG` or `HMSG` whose `message_bytes` are sent from elsewhere: they follow,
+/// then [`LINE_END`].
+#[inline]
+pub fn message_head(
+    out: &mut Vec<u8>,
+    subject: &[u8],
+    sid: &[u8],
+    reply: Option<&[u8]>,
+    header_bytes: Option<usize>,
+    message_bytes: usize,
+) {
+    let header_bytes = header_bytes.filter(|bytes| *bytes > 0);
+    let names = subject.len() + sid.len() + reply.map_or(0, <[u8]>::len);
+    if names <= USUAL_NAMES_MAX && message_bytes < USUAL_SIZE_END {
+        // The line is written over a block of fixed length, of which the rest is cut off again.
+        out.reserve(LINE_BYTES_MAX);
+        usual_line(out, subject, sid, reply, header_bytes, message_bytes);
+    } else {
+        line(out, subject, sid, reply, header_bytes, message_bytes);
+    }
 }
 
 /// The control line in the order of its words.

@@ -49,7 +49,9 @@ pub(super) fn merged(text: &[u8]) -> Option<Result<ConnectOptions, ()>> {
     for (name, value) in fields {
         let name = fold(&name);
         match name.as_str() {
-            "protocol" if value.to_string() == "-0.0" => return None,
+            "protocol" if value.as_f64().is_some_and(|number| number == 0.0 && number.is_sign_negative()) => {
+                return None;
+            }
             "import" | "export" if value.is_object() => return None,
             _ => right &= merge_field(&mut options, &name, &value).is_some(),
         }

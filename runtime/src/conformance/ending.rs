@@ -159,7 +159,7 @@ impl Behaviour for LateReader {
                 assert_eq!(*end, None, "data after the end");
                 check_pattern(*read, data);
                 *read += data.len();
-                if io.random() % 4 == 0 {
+                if io.random().is_multiple_of(4) {
                     io.pause_read(socket);
                     self.later(socket, 2, io);
                 }

@@ -79,11 +79,11 @@ impl Reading {
         let all: Vec<SocketId> = self.readers.keys().copied().collect();
         if self.meddle {
             for other in all {
-                if io.random() % 2 == 0 {
+                if io.random().is_multiple_of(2) {
                     self.pause(other, io);
                 }
             }
-        } else if io.random() % 3 == 0 {
+        } else if io.random().is_multiple_of(3) {
             self.pause(socket, io);
         }
     }

@@ -8,7 +8,7 @@ use crate::sim::{NodeHandle, SimOptions, World};
 use crate::time::Monotonic;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// How long a scenario waits for something that must come. Virtual time in the simulator.
@@ -185,10 +185,7 @@ impl<B: Behaviour> Rig<B> {
 
     fn next(&mut self) -> Option<Report> {
         match &mut self.drive {
-            Drive::Real(_) => match self.line.recv_timeout(PATIENCE) {
-                Ok(report) => Some(report),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Drive::Real(_) => self.line.recv_timeout(PATIENCE).ok(),
             Drive::Sim(world, _) => {
                 let mut found = self.line.try_recv().ok();
                 let line = &self.line;

@@ -100,11 +100,11 @@ impl Behaviour for Timers {
                 self.fire(token, io);
                 // From within a timer one more is set, or the next one is taken back, also when it is due in
                 // this very turn.
-                if self.fired % 8 == 0 && self.fired < 4_000 {
+                if self.fired.is_multiple_of(8) && self.fired < 4_000 {
                     self.set(io.now(), io);
                 }
                 let next = self.ids.keys().next().copied();
-                if let Some(next) = next.filter(|_| self.cancels && self.fired % 3 == 0) {
+                if let Some(next) = next.filter(|_| self.cancels && self.fired.is_multiple_of(3)) {
                     self.cancel(next, io);
                 }
                 if self.deadlines.is_empty() {

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_line_with_time_reads_as_upstreams() {
         let text = rendered(&Stamp::new(true, true), Level::Information);
-        let expected = format!("[{}] 2026/09/09 23:46:40.001234 [INF] Server is ready\n", std::process::id());
+        let expected = format!("[{}] 2026/09/10 00:26:40.001234 [INF] Server is ready\n", std::process::id());
         assert_eq!(text, expected);
     }
 

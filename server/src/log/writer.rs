@@ -150,7 +150,8 @@ impl Writer {
     fn write_batch(&mut self) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            let text = format!("{dropped} log lines were dropped because the log could not be written fast enough");
+            let text =
+                format!("{dropped} log lines were dropped because the log could not be written fast enough");
             self.stamp.append(&Line::now(Level::Warning, text), &mut self.batch);
         }
         // There is nowhere to report that the log itself cannot be written; the server goes on.

@@ -151,8 +151,7 @@ pub fn connz<'a>(monitor: &'a Monitor, query: &Query) -> Result<Connz<'a>, BadPa
     snapshots.retain(|connection| request.selects(connection));
     sort_by(&mut snapshots, request.sort, now);
     let page = snapshots.into_iter().skip(request.offset).take(request.limit);
-    let connections: Vec<Connection> =
-        page.map(|snapshot| connection(snapshot, &request, now)).collect();
+    let connections: Vec<Connection> = page.map(|snapshot| connection(snapshot, &request, now)).collect();
     Ok(Connz {
         server_id: &monitor.about.server_id,
         now: rfc3339(now),

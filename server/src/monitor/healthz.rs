@@ -59,9 +59,8 @@ pub fn healthz(monitor: &Monitor, query: &Query) -> Result<Healthz, BadParameter
 }
 
 fn check(monitor: &Monitor, query: &Query) -> Option<Failure> {
-    let bad_request = |error: &str| {
-        Some(Failure { status_code: 400, kind: "BAD_REQUEST", error: error.to_owned() })
-    };
+    let bad_request =
+        |error: &str| Some(Failure { status_code: 400, kind: "BAD_REQUEST", error: error.to_owned() });
     let is_given = |name: &str| !query.text(name).is_empty();
     if is_given("stream") && !is_given("account") {
         return bad_request("\"account\" must not be empty when checking stream health");

@@ -15,7 +15,9 @@ pub fn page(base: &str) -> String {
     let base = base.trim_end_matches('/');
     let links: String = LINKS
         .iter()
-        .map(|(path, title)| format!("    <li><a href=\"{base}/{path}\">{title}</a> <code>/{path}</code></li>\n"))
+        .map(|(path, title)| {
+            format!("    <li><a href=\"{base}/{path}\">{title}</a> <code>/{path}</code></li>\n")
+        })
         .collect();
     format!(
         "<!DOCTYPE html>\n\

@@ -5,21 +5,18 @@ use super::state::Monitor;
 use crate::address::joined;
 use crate::files::system_text;
 use crate::settings::Listen;
+use crate::tcp::bind;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Requests that may be under way at once; further connections wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 512;
-
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 128;
 
 /// How long a client may take to send the head of its request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,7 +29,10 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why monitoring cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("Can't start monitoring: can't listen to the monitor port: listen tcp {host}: bind: {}", system_text(source))]
+#[error(
+    "Can't start monitoring: can't listen to the monitor port: listen tcp {host}: bind: {}",
+    system_text(source)
+)]
 pub struct BindError {
     host: String,
     source: io::Error,
@@ -113,44 +113,9 @@ async fn accept(listener: tokio::net::TcpListener, monitor: Arc<Monitor>) {
     }
 }
 
-/// An unspecified host takes IPv6 and IPv4 on one socket, and IPv4 alone where IPv6 is absent, as Go does.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    if address.ip().is_unspecified() {
-        let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
-        match bind_socket(both, true) {
-            Err(error) if address.is_ipv4() && error.kind() != io::ErrorKind::AddrInUse => {}
-            result => return result,
-        }
-    }
-    bind_socket(address, false)
-}
-
-fn bind_socket(address: SocketAddr, dual_stack: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if dual_stack {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpStream;
-
-    #[test]
-    fn an_unspecified_host_takes_both_families() {
-        let listener = bind("0.0.0.0:0".parse().unwrap()).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        TcpStream::connect(("127.0.0.1", port)).unwrap();
-        if listener.local_addr().unwrap().is_ipv6() {
-            TcpStream::connect(("::1", port)).unwrap();
-        }
-    }
 
     #[test]
     fn a_port_in_use_is_told_as_upstream_does() {

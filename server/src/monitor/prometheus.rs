@@ -105,9 +105,13 @@ fn record_varz(monitor: &Monitor, cores: &[Option<CoreStatistics>]) {
     let server = || Label::new("server_id", monitor.about.server_id.clone());
     let answer = json::compact(&varz::varz(monitor, cores));
     // What was just written can be read.
-    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&answer).unwrap_or_default();
+    let fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&answer).unwrap_or_default();
     for (field, value) in fields {
         let name = format!("gnatsd_varz_{field}");
+        if value.is_number() || WORDS.contains(&field.as_str()) {
+            recorder.describe_gauge(name.clone().into(), None, field.clone().into());
+        }
         if let Some(number) = value.as_f64() {
             set(recorder, Key::from_parts(name, vec![server()]), number);
         } else if let Some(word) = value.as_str().filter(|_| WORDS.contains(&field.as_str())) {

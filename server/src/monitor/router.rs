@@ -131,7 +131,11 @@ mod tests {
             ("//a/../b/./c//", "/b/c", "/b/c/varz"),
         ] {
             let base = base_path(configured);
-            assert_eq!((join(&base, "/").as_str(), join(&base, "/varz").as_str()), (root, varz), "{configured}");
+            assert_eq!(
+                (join(&base, "/").as_str(), join(&base, "/varz").as_str()),
+                (root, varz),
+                "{configured}"
+            );
         }
     }
 }

@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn times_have_no_digits_to_spare() {
         let time = timestamp(WallTime(1_789_000_000_500_000_000));
-        assert_eq!(rfc3339(time), "2026-09-09T23:46:40.5Z");
-        assert_eq!(rfc3339(timestamp(WallTime(1_789_000_000_000_000_001))), "2026-09-09T23:46:40.000000001Z");
+        assert_eq!(rfc3339(time), "2026-09-10T00:26:40.5Z");
+        assert_eq!(rfc3339(timestamp(WallTime(1_789_000_000_000_000_001))), "2026-09-10T00:26:40.000000001Z");
         assert_eq!(seconds_between(time, timestamp(WallTime(1_789_000_062_400_000_000))), 61);
     }
 }

@@ -178,28 +178,20 @@ impl<S: Script> Run<S> {
         is_done
     }
 
-    /// Runs until `done` says so, with sweeps now and then meanwhile.
-    pub fn until_with_sweeps(
-        &mut self,
-        limit: Duration,
-        what: &str,
-        mut done: impl FnMut(&Play<S>) -> bool,
-    ) -> bool {
+    /// As [`Run::until`], with sweeps now and then meanwhile.
+    pub fn until_with_sweeps(&mut self, limit: Duration, mut done: impl FnMut(&Play<S>) -> bool) -> bool {
         let end = self.world.now().after(limit);
-        while self.world.now() < end {
+        while self.world.now() < end && !self.has_failed() {
             let pause = self.play_mut().stage.random.pause(Duration::from_millis(100));
             if self.until(pause.min(end.since(self.world.now())), &mut done) {
                 return true;
-            }
-            if self.has_failed() {
-                return false;
             }
             let mut play = self.play_mut();
             if !play.stage.ledger.is_sweeping() {
                 play.stage.begin_sweep();
             }
         }
-        self.must(Duration::ZERO, what, done)
+        false
     }
 
     /// Everything is acknowledged, read and judged. Nobody may publish of his own accord any more.

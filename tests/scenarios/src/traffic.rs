@@ -164,7 +164,7 @@ impl Script for Traffic {
         let player = &mut self.players[hand.client];
         player.passing.clear();
         for interest in player.habits.permanent.clone() {
-            hand.subscribe(Interest { is_permanent: true, ..interest });
+            hand.subscribe(interest);
         }
     }
 
@@ -210,6 +210,11 @@ impl Script for Traffic {
     }
 
     fn ponged(&mut self, hand: &mut Hand<'_>) {
+        // What this PONG acknowledged is looked for at once.
+        if hand.random().chance(1, 4) && !hand.stage.ledger.is_sweeping() {
+            hand.stage.begin_sweep();
+            return;
+        }
         let clients = hand.stage.client_count();
         let other: Option<ConnectionId> = {
             let chosen = hand.random().below(clients);

@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Kind of load
     #[arg(value_enum, required_unless_present_any = ["idle_connections", "hold_subscriptions"])]
     pub mode: Option<Mode>,
-    /// Server: HOST, HOST:PORT or [V6]:PORT
+    /// Server: HOST or HOST:PORT, an IPv6 address in brackets
     #[arg(long, default_value = "127.0.0.1:4222")]
     pub server: String,
     /// User name

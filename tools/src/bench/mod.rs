@@ -23,7 +23,8 @@ mod worker;
 use std::process::ExitCode;
 
 pub use arguments::{Arguments, Format, Mode};
-pub use connection::{ServerIdentity, Target};
+pub use connection::ServerIdentity;
+use connection::Target;
 pub use error::BenchError;
 pub use hold::HoldReport;
 pub use latency::LatencySummary;

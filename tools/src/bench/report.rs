@@ -396,7 +396,7 @@ mod tests {
     fn a_schedule_that_is_not_kept_is_told() {
         let mut report = report();
         report.parameters.rate = Some(500_000.0);
-        assert!(!report.render(Format::Text).contains("schedule"));
+        assert!(!report.render(Format::Text).contains("not kept"));
         report.parameters.rate = Some(520_000.0);
         assert!(report.render(Format::Text).contains("500,000 of 520,000"));
     }

@@ -7,8 +7,8 @@
 //! * a PONG comes behind every message that its publisher knew to be acknowledged (by a PONG of its own) when
 //!   the PING was written, on every subscription that was confirmed before the message was published;
 //! * nothing that was acknowledged is lost on connections that live;
-//! * nothing comes after the PONG of a PING behind an UNSUB, nor beyond the maximum of a subscription, nor back
-//!   to a publisher without echo;
+//! * nothing comes after the PONG of a PING behind an UNSUB, nor beyond the confirmed maximum of a subscription, nor
+//!   back to a publisher without echo;
 //! * a queue group with a member that is there for sure gets each message exactly once, any other group once at
 //!   most;
 //! * a request of a client that wants 503 notices gets exactly one when nobody received it, before the PONG of
@@ -358,7 +358,9 @@ impl Ledger {
             return Err(format!("message {}, after the UNSUB was confirmed", number.0));
         }
         subscription.deliveries += 1;
-        if subscription.interest.max.is_some_and(|max| subscription.deliveries > max) {
+        // What was delivered between SUB and the UNSUB that says the maximum is not held against it.
+        let is_known = subscription.confirmed;
+        if subscription.interest.max.is_some_and(|max| is_known && subscription.deliveries > max) {
             return Err(format!("message {}, beyond its maximum", number.0));
         }
         subscription.outstanding.remove(&number);

@@ -64,10 +64,8 @@ pub(super) fn play(run: &mut Run<Traffic>) {
         return;
     }
     run.poke_all(Poke::Script(BEGIN));
-    let is_done = run.until_with_sweeps(Duration::from_secs(300), "the end of all writes", |play| {
-        play.script.busy == 0
-    });
-    if is_done && run.settle() {
+    run.until_with_sweeps(Duration::from_secs(300), |play| play.script.busy == 0);
+    if run.must(Duration::ZERO, "the end of all writes", |play| play.script.busy == 0) && run.settle() {
         run.count_effects();
     }
 }

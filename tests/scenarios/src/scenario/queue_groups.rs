@@ -34,6 +34,10 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     let interests: Vec<Interest> =
         groups.iter().flat_map(|group| patterns.iter().map(|pattern| member(pattern, group))).collect();
     let writes = random.within(10..=40);
+    let permanent = |pattern: &str, group: &str| Interest {
+        is_permanent: true,
+        ..member(&pattern.to_owned(), group)
+    };
     let mut habits: Vec<Habits> = (0..count)
         .map(|client| Habits {
             interests: interests.clone(),
@@ -54,13 +58,13 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         for _ in 0..random.within(1..=3) {
             let chosen = random.below(count);
             let pattern = random.one_of(&patterns).clone();
-            habits[chosen].permanent.push(member(&pattern, group));
+            habits[chosen].permanent.push(permanent(&pattern, group));
         }
         // Somebody is always there for everything.
         let chosen = random.below(count);
-        habits[chosen].permanent.push(member(&"work.>".to_owned(), group));
+        habits[chosen].permanent.push(permanent("work.>", group));
         let chosen = random.below(count);
-        habits[chosen].permanent.push(member(&"work".to_owned(), group));
+        habits[chosen].permanent.push(permanent("work", group));
     }
     // A plain listener must not disturb the groups.
     habits[0].permanent.push(Interest { pattern: ">".into(), ..Interest::default() });

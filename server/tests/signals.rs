@@ -1,0 +1,95 @@
+//! Signals and the end of the server.
+
+mod support;
+
+use rustix::process::Signal;
+use std::fs;
+use std::time::{Duration, Instant};
+use support::Server;
+
+#[test]
+fn interrupt_and_terminate_end_well() {
+    for (signal, name) in [(Signal::INT, "interrupt"), (Signal::TERM, "terminated")] {
+        let mut server = Server::start(&[]);
+        let mut client = server.client("{}");
+        server.signal(signal);
+        client.wait_for_end();
+        assert_eq!(server.wait().code(), Some(0));
+        server.wait_for_log("[INF] Server Exiting..\n");
+        let log = server.log();
+        assert!(log.contains(&format!("[INF] Trapped \"{name}\" signal\n")), "{log}");
+        assert!(log.contains("[INF] Initiating Shutdown...\n"), "{log}");
+    }
+}
+
+#[test]
+fn a_reload_is_refused_plainly_and_changes_nothing() {
+    let server = Server::start(&[]);
+    let mut client = server.client("{}");
+    server.signal(Signal::HUP);
+    server.wait_for_log("Reloading the configuration is not supported by petrel yet");
+    client.received.clear();
+    client.send("PING\r\n");
+    client.wait_for("PONG\r\n");
+}
+
+#[test]
+fn a_log_file_is_reopened_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("server.log"), folder.path().join("server.log.1"));
+    let mut child = std::process::Command::new(support::binary())
+        .args(["-a", "127.0.0.1", "-p", "-1", "-l", path.to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let end = Instant::now() + support::PATIENCE;
+    let wait_for = |file: &std::path::Path, text: &str| {
+        while !fs::read_to_string(file).unwrap_or_default().contains(text) {
+            assert!(Instant::now() < end, "no {text:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for(&path, "Server is ready");
+    fs::rename(&path, &moved).unwrap();
+    rustix::process::kill_process(id, Signal::USR1).unwrap();
+    wait_for(&path, "[INF] File log re-opened\n");
+    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    wait_for(&path, "Server Exiting..");
+    assert!(!fs::read_to_string(&moved).unwrap().contains("Server Exiting.."));
+}
+
+#[test]
+fn lame_duck_without_clients_ends_at_once() {
+    let mut server = Server::start(&[]);
+    let begin = Instant::now();
+    server.signal(Signal::USR2);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    server.wait_for_log("[INF] Entering lame duck mode, stop accepting new clients\n");
+}
+
+#[test]
+fn lame_duck_lets_clients_go_and_tells_probes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("nats.conf");
+    fs::write(&config, "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"1s\"\n").unwrap();
+    let mut server = Server::start(&["-c", config.to_str().unwrap()]);
+    let mut client = server.client("{\"protocol\":1}");
+    server.signal(Signal::USR2);
+    client.wait_for("\"ldm\":true");
+    let answer = server.get("/healthz");
+    assert_eq!(answer.status, 500);
+    let text = "failed to be ready for connections after 1ms: server";
+    assert_eq!(answer.body, format!("{{\"status\":\"error\",\"error\":\"{text}\"}}"));
+    server.wait_for_log(&format!("[WRN] Healthcheck failed: \"{text}\"\n"));
+    let details = server.get("/healthz?details=1").body;
+    let expected =
+        format!("{{\"status\":\"error\",\"errors\":[{{\"type\":\"CONNECTION\",\"error\":\"{text}\"}}]}}");
+    assert_eq!(details, expected);
+    assert!(std::net::TcpStream::connect(("127.0.0.1", server.port)).is_err());
+    // The end is under way: another request to end changes nothing.
+    server.signal(Signal::TERM);
+    client.wait_for_end();
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -1,0 +1,203 @@
+//! The real binary, started on free ports of the loopback, and small clients for it.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long anything here may take before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The path of the binary.
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_petrel-server")
+}
+
+/// Runs the binary to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    Command::new(binary()).args(arguments).output().unwrap()
+}
+
+/// Standard error of a run as text.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A server that runs; killed when the test is done with it.
+pub struct Server {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    /// The port of the clients.
+    pub port: u16,
+    /// The port of monitoring; 0 when the log did not name one.
+    pub http_port: u16,
+}
+
+impl Server {
+    /// Starts with ports of its own and these arguments, and waits until it is ready.
+    pub fn start(arguments: &[&str]) -> Server {
+        let mut all = vec!["-a", "127.0.0.1", "-p", "-1", "-m", "-1"];
+        all.extend(arguments);
+        Server::start_as(Path::new(binary()), &all)
+    }
+
+    /// Starts this program with exactly these arguments, and waits until it is ready.
+    pub fn start_as(program: &Path, arguments: &[&str]) -> Server {
+        let mut command = Command::new(program);
+        let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = log.clone();
+        let reader = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                let mut lines = lines.lock().unwrap();
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+        });
+        let mut server = Server { child, log, port: 0, http_port: 0 };
+        server.wait_for_log("Server is ready");
+        server.port = server.port_behind("Listening for client connections on ");
+        server.http_port = server.port_behind("Starting http monitor on ");
+        server
+    }
+
+    fn port_behind(&self, mark: &str) -> u16 {
+        let log = self.log();
+        let Some((_, rest)) = log.split_once(mark) else { return 0 };
+        let address = rest.lines().next().unwrap();
+        address.rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
+    /// All lines logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log contains a text.
+    pub fn wait_for_log(&self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < end, "no {text:?} in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
+    }
+
+    /// Waits until the server has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the server goes on:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A client that has sent CONNECT with these fields and has its PONG.
+    pub fn client(&self, connect: &str) -> Client {
+        let mut client = self.raw_client();
+        client.send(&format!("CONNECT {connect}\r\nPING\r\n"));
+        client.wait_for("PONG\r\n");
+        client
+    }
+
+    /// A client that has read INFO and said nothing.
+    pub fn raw_client(&self) -> Client {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Client { stream, received: String::new() };
+        client.wait_for("\r\n");
+        client
+    }
+
+    /// Requests a path of monitoring.
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path)
+    }
+
+    /// Requests a path of monitoring with a method.
+    pub fn request(&self, method: &str, path: &str) -> Answer {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http_port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The JSON at a path of monitoring.
+    pub fn json(&self, path: &str) -> serde_json::Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection to the port of the clients.
+pub struct Client {
+    stream: TcpStream,
+    /// All that was received.
+    pub received: String,
+}
+
+impl Client {
+    /// Sends protocol lines.
+    pub fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads until a text was received.
+    pub fn wait_for(&mut self, text: &str) {
+        let mut buffer = [0; 4096];
+        while !self.received.contains(text) {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => panic!("closed before {text:?}: {:?}", self.received),
+                Ok(count) => self.received.push_str(&String::from_utf8_lossy(&buffer[..count])),
+                Err(error) => panic!("{error} before {text:?}: {:?}", self.received),
+            }
+        }
+    }
+
+    /// Reads until the server closes.
+    pub fn wait_for_end(&mut self) {
+        let mut bytes = Vec::new();
+        // A reset is an end too.
+        let _ = self.stream.read_to_end(&mut bytes);
+        self.received.push_str(&String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// An answer of monitoring.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
