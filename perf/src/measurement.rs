@@ -85,6 +85,8 @@ pub struct Measurement {
     pub values: BTreeMap<Metric, f64>,
     /// The generator may have set the rate.
     pub generator_is_limit: bool,
+    /// Less was sent than the schedule wanted.
+    pub missed_schedule: bool,
 }
 
 impl Measurement {
@@ -108,7 +110,11 @@ impl Measurement {
         if let Some(lag) = &report.schedule_lag {
             values.insert(Metric::LagP50, lag.p50_us);
         }
-        Self { values, generator_is_limit: report.generator.is_limit }
+        Self {
+            values,
+            generator_is_limit: report.generator.is_limit,
+            missed_schedule: report.missed_schedule(),
+        }
     }
 
     /// The figures of things that were only held.
@@ -118,12 +124,12 @@ impl Measurement {
             (Metric::KernelBytesEach, report.kernel_socket_bytes_each + report.kernel_object_bytes_each),
             (Metric::PeakMemory, report.peak_bytes as f64),
         ]);
-        Self { values, generator_is_limit: false }
+        Self { values, ..Self::default() }
     }
 
     /// A single figure.
     pub fn of(metric: Metric, value: f64) -> Self {
-        Self { values: BTreeMap::from([(metric, value)]), generator_is_limit: false }
+        Self { values: BTreeMap::from([(metric, value)]), ..Self::default() }
     }
 
     /// The median of each figure over several runs; a figure that one of them lacks is left out.
@@ -137,7 +143,11 @@ impl Measurement {
                 values.insert(*metric, f64::midpoint(upper, lower));
             }
         }
-        Self { values, generator_is_limit: runs.iter().any(|run| run.generator_is_limit) }
+        Self {
+            values,
+            generator_is_limit: runs.iter().any(|run| run.generator_is_limit),
+            missed_schedule: runs.iter().any(|run| run.missed_schedule),
+        }
     }
 }
 

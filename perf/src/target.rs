@@ -33,7 +33,8 @@ pub enum Verdict {
     Pass,
     /// It was not.
     Fail,
-    /// It cannot be said: the generator was the limit of the rate, or a figure is missing.
+    /// It cannot be said: the generator was the limit of the rate, upstream was not kept at its schedule, or a figure
+    /// is missing.
     Void,
 }
 
@@ -62,6 +63,15 @@ impl Target {
         }
         if is_rate_ratio && upstream.generator_is_limit {
             return Verdict::Void;
+        }
+        if matches!(self.metric, Metric::LatencyP50 | Metric::LatencyP99) {
+            // Upstream takes half of its own rate: if it did not, something else disturbed the machine.
+            if upstream.missed_schedule {
+                return Verdict::Void;
+            }
+            if petrel.missed_schedule {
+                return Verdict::Fail;
+            }
         }
         if met { Verdict::Pass } else { Verdict::Fail }
     }
@@ -120,6 +130,18 @@ mod tests {
         assert_eq!(target.judge(&rate(1.0, false), &rate(1.5, true)), Verdict::Void);
         assert_eq!(target.judge(&rate(1.0, false), &rate(2.5, true)), Verdict::Pass);
         assert_eq!(target.judge(&rate(1.0, true), &rate(2.5, false)), Verdict::Void);
+    }
+
+    #[test]
+    fn delays_mean_nothing_where_upstream_missed_its_schedule() {
+        let delay = |value, missed_schedule| Measurement {
+            missed_schedule,
+            ..Measurement::of(Metric::LatencyP50, value)
+        };
+        let target = Target::new(Metric::LatencyP50, Bound::RatioAtMost(1.0));
+        assert_eq!(target.judge(&delay(2.0, false), &delay(1.0, false)), Verdict::Pass);
+        assert_eq!(target.judge(&delay(2.0, true), &delay(1.0, false)), Verdict::Void);
+        assert_eq!(target.judge(&delay(2.0, false), &delay(1.0, true)), Verdict::Fail);
     }
 
     #[test]

@@ -16,8 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// glommio preempts its tasks after this long; its default of 100 ms is meant for batch work.
-const PREEMPT_AFTER: Duration = Duration::from_millis(1);
+/// glommio asks its tasks to yield after this. The loop never yields to it, so only one thing is left of it: when
+/// the time is up before glommio has polled its first task, it parks with that task runnable, and the core never
+/// starts (seen once in 50 to 100 starts on a busy machine with 1 ms). Hence long.
+const PREEMPT_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Memory that glommio registers for its files, which we do not use. Its default of 10 MB is more than many
 /// systems let a process lock.
 const EXECUTOR_MEMORY_BYTES: usize = 64 * 1024;

@@ -1,232 +1,14 @@
 //! The simulated world: it carries bytes as TCP does, its faults take effect, and a seed is the whole story.
 
+mod echo_world;
+
+use echo_world::echo_world;
 use petrel_runtime::sim::{Crash, FaultKind, FaultOptions, NodeHandle, SimOptions, World};
-use petrel_runtime::{
-    CoreId, Event, Io, ListenOptions, Monotonic, Program, SendOutcome, SocketId, TimerToken,
-};
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use petrel_runtime::{CoreId, Event, Io, Monotonic, Program, SocketId, TimerToken, WallTime};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::process::Command;
 use std::time::Duration;
-
-const PORT: u16 = 4222;
-const RECONNECT: TimerToken = TimerToken(1);
-/// Between two rounds of a client.
-const AGAIN: Duration = Duration::from_millis(500);
-
-fn ip(last: u8) -> IpAddr {
-    IpAddr::from([10, 0, 0, last])
-}
-
-/// What waits to be sent on a connection, in order.
-#[derive(Default)]
-struct Outbox {
-    busy: bool,
-    waiting: VecDeque<Vec<u8>>,
-}
-
-impl Outbox {
-    fn push<M: Send + 'static>(&mut self, socket: SocketId, bytes: Vec<u8>, io: &mut Io<'_, M>) {
-        self.waiting.push_back(bytes);
-        self.flush(socket, io);
-    }
-
-    fn flush<M: Send + 'static>(&mut self, socket: SocketId, io: &mut Io<'_, M>) {
-        while !self.busy
-            && let Some(bytes) = self.waiting.pop_front()
-        {
-            self.busy = matches!(io.send(socket, bytes), SendOutcome::Pending);
-        }
-    }
-}
-
-/// Core 0 accepts and hands each connection to the next core, which sends back what it reads.
-#[derive(Default)]
-struct EchoServer {
-    next_core: usize,
-    connections: BTreeMap<SocketId, Outbox>,
-    accepted: u64,
-    accept_failures: u64,
-}
-
-impl Program for EchoServer {
-    type Mail = petrel_runtime::Detached;
-    type Order = ();
-
-    fn start(&mut self, io: &mut Io<'_, Self::Mail>) {
-        if io.core() == CoreId(0) {
-            let options = ListenOptions { address: SocketAddr::from(([0, 0, 0, 0], PORT)), backlog: 16 };
-            io.listen(&options).expect("the port is free");
-        }
-    }
-
-    fn event(&mut self, event: Event<'_, Self::Mail, ()>, io: &mut Io<'_, Self::Mail>) {
-        match event {
-            Event::Accepted { socket, .. } => {
-                self.accepted += 1;
-                self.next_core = (self.next_core + 1) % io.core_count();
-                if self.next_core == 0 {
-                    self.connections.insert(socket, Outbox::default());
-                    io.resume_read(socket);
-                } else {
-                    let detached = io.detach(socket).expect("just accepted");
-                    io.mail(CoreId(self.next_core as u16), detached);
-                }
-            }
-            Event::AcceptFailed { .. } => self.accept_failures += 1,
-            Event::Mail { mail, .. } => {
-                let socket = io.attach(mail);
-                self.connections.insert(socket, Outbox::default());
-                io.resume_read(socket);
-            }
-            Event::Received { socket, data } => {
-                let outbox = self.connections.get_mut(&socket).expect("only known sockets are read");
-                outbox.push(socket, data.to_vec(), io);
-            }
-            Event::Sent { socket, result, .. } => {
-                let outbox = self.connections.get_mut(&socket).expect("only known sockets are sent to");
-                outbox.busy = false;
-                if result.is_ok() {
-                    outbox.flush(socket, io);
-                }
-            }
-            Event::Ended { socket, .. } => {
-                self.connections.remove(&socket);
-                io.close(socket);
-            }
-            _ => {}
-        }
-    }
-
-    fn finish_turn(&mut self, _: &mut Io<'_, Self::Mail>) {}
-
-    fn panicked(&mut self, _: Option<SocketId>, message: &str, _: &mut Io<'_, Self::Mail>) {
-        panic!("{message}");
-    }
-}
-
-/// Sends `total` bytes of a known pattern and checks what comes back; connects again after an error.
-struct EchoClient {
-    server: IpAddr,
-    total: usize,
-    socket: Option<SocketId>,
-    outbox: Outbox,
-    returned: usize,
-    finished: u64,
-    errors: u64,
-    gives_up: bool,
-}
-
-fn pattern(at: usize) -> u8 {
-    (at % 251) as u8
-}
-
-impl EchoClient {
-    fn new(server: IpAddr, total: usize) -> EchoClient {
-        EchoClient {
-            server,
-            total,
-            socket: None,
-            outbox: Outbox::default(),
-            returned: 0,
-            finished: 0,
-            errors: 0,
-            gives_up: false,
-        }
-    }
-
-    fn connect(&mut self, io: &mut Io<'_, ()>) {
-        self.outbox = Outbox::default();
-        self.returned = 0;
-        self.socket = Some(io.connect((self.server, PORT).into()));
-    }
-
-    fn retry(&mut self, io: &mut Io<'_, ()>) {
-        if let Some(socket) = self.socket.take() {
-            io.close(socket);
-        }
-        self.errors += 1;
-        if !self.gives_up {
-            io.set_timer(io.now().after(Duration::from_millis(50)), RECONNECT);
-        }
-    }
-}
-
-impl Program for EchoClient {
-    type Mail = ();
-    type Order = ();
-
-    fn start(&mut self, io: &mut Io<'_, ()>) {
-        // The server may not be there yet.
-        io.set_timer(io.now().after(Duration::from_millis(10)), RECONNECT);
-    }
-
-    fn event(&mut self, event: Event<'_, (), ()>, io: &mut Io<'_, ()>) {
-        match event {
-            Event::Timer(_) => self.connect(io),
-            Event::Connected { socket, result: Ok(()) } => {
-                io.resume_read(socket);
-                let bytes = (0..self.total).map(pattern).collect();
-                self.outbox.push(socket, bytes, io);
-            }
-            Event::Connected { result: Err(_), .. } => {
-                self.socket = None;
-                self.retry(io);
-            }
-            Event::Received { socket, data } => {
-                for byte in data {
-                    assert_eq!(*byte, pattern(self.returned), "byte {} came back changed", self.returned);
-                    self.returned += 1;
-                }
-                if self.returned == self.total {
-                    self.finished += 1;
-                    self.socket = None;
-                    io.close(socket);
-                    io.set_timer(io.now().after(AGAIN), RECONNECT);
-                }
-            }
-            Event::Sent { socket, result, .. } => {
-                self.outbox.busy = false;
-                if result.is_ok() {
-                    self.outbox.flush(socket, io);
-                }
-            }
-            Event::Ended { .. } => self.retry(io),
-            _ => {}
-        }
-    }
-
-    fn finish_turn(&mut self, _: &mut Io<'_, ()>) {}
-
-    fn panicked(&mut self, _: Option<SocketId>, message: &str, _: &mut Io<'_, ()>) {
-        panic!("{message}");
-    }
-}
-
-struct EchoWorld {
-    world: World,
-    server: NodeHandle<EchoServer>,
-    clients: Vec<NodeHandle<EchoClient>>,
-}
-
-fn echo_world(options: SimOptions, server_cores: usize, sizes: &[usize]) -> EchoWorld {
-    let mut world = World::new(options);
-    let server = world.add_node(server_cores, ip(1), |_, _| EchoServer::default());
-    let clients = sizes.iter().enumerate();
-    let clients = clients
-        .map(|(number, size)| {
-            let size = *size;
-            world.add_node(1, ip(10 + number as u8), move |_, _| EchoClient::new(ip(1), size))
-        })
-        .collect();
-    EchoWorld { world, server, clients }
-}
-
-impl EchoWorld {
-    fn finished(&mut self) -> u64 {
-        let clients = self.clients.iter();
-        clients.map(|client| self.world.with_program(*client, 0, |client| client.finished)).sum()
-    }
-}
 
 #[test]
 fn bytes_come_back_whole_in_a_healthy_world() {
@@ -257,7 +39,9 @@ fn every_fault_takes_effect_and_programs_recover() {
     for seed in 0..10 {
         let options = SimOptions::new(seed).with_faults(FaultOptions::heavy());
         let mut echo = echo_world(options, 2, &[1000, 50_000]);
-        echo.world.run_for(Duration::from_secs(30));
+        echo.world.run_for(Duration::from_secs(20));
+        echo.world.stall(0, Duration::from_secs(3));
+        echo.world.run_for(Duration::from_secs(10));
         echo.world.crash(echo.server, Crash::Process);
         echo.world.run_for(Duration::from_secs(2));
         echo.world.restart(echo.server);
@@ -276,7 +60,7 @@ fn every_fault_takes_effect_and_programs_recover() {
         }
     }
     println!("{sums:?}");
-    // Of these the echo has no occasion: it never asks whether a mailbox has room.
+    // The echo has no occasion for this one: it never asks whether a mailbox has room.
     sums.remove(&FaultKind::MailboxFull);
     let absent: Vec<&FaultKind> =
         sums.iter().filter(|(_, count)| **count == 0).map(|(kind, _)| kind).collect();
@@ -367,4 +151,172 @@ fn a_killed_process_refuses_and_its_peers_hear_of_it() {
     assert!(heard);
     assert_eq!(echo.world.fault_counts().of(FaultKind::ProcessCrash), 1);
     assert!(!echo.world.runs(echo.server, 0));
+}
+
+/// Set in the process that `another_process_tells_the_same_story` starts.
+const TELL: &str = "PETREL_TEST_TELL_DIGEST";
+
+#[test]
+fn another_process_tells_the_same_story() {
+    let (digest, _) = traced_run(77);
+    if std::env::var_os(TELL).is_some() {
+        return println!("digest {digest}");
+    }
+    // Addresses, hash seeds and clocks differ between processes.
+    for _ in 0..2 {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "another_process_tells_the_same_story", "--nocapture"])
+            .env(TELL, "1")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(told.contains(&format!("digest {digest}\n")), "another story than {digest}:\n{told}");
+    }
+}
+
+#[test]
+fn a_stalled_node_goes_on_where_it_was() {
+    for seed in 0..5 {
+        let mut echo = echo_world(SimOptions::new(seed), 2, &[400_000]);
+        let client = echo.clients[0];
+        let returned = |world: &mut World| world.with_program(client, 0, |client| client.returned);
+        assert!(echo.world.run_until_done(Duration::from_secs(60), |world| returned(world) > 0));
+        echo.world.stall(0, Duration::from_secs(10));
+        // What the server had sent before may still be on its way.
+        echo.world.run_for(Duration::from_secs(1));
+        let before = returned(&mut echo.world);
+        echo.world.run_for(Duration::from_secs(8));
+        assert_eq!(returned(&mut echo.world), before, "seed {seed}: a stalled node answered");
+        let finished = |world: &mut World| world.with_program(client, 0, |client| client.finished);
+        assert!(echo.world.run_until_done(Duration::from_secs(120), |world| finished(world) > 0));
+        assert_eq!(echo.world.with_program(client, 0, |client| client.errors), 0, "seed {seed}");
+        assert_eq!(echo.world.fault_counts().of(FaultKind::Stall), 1);
+    }
+}
+
+#[test]
+fn a_partition_of_one_direction_holds_back_one_direction() {
+    for (from, to) in [(0, 1), (1, 0)] {
+        let mut echo = echo_world(SimOptions::new(9), 1, &[100_000]);
+        let client = echo.clients[0];
+        let finished = |world: &mut World| world.with_program(client, 0, |client| client.finished);
+        assert!(echo.world.run_until_done(Duration::from_secs(60), |world| finished(world) > 0));
+        echo.world.partition_one_way(from, to);
+        // Less than the client waits before it asks anew.
+        echo.world.run_for(Duration::from_secs(10));
+        let accepted = echo.world.with_program(echo.server, 0, |server| server.accepted);
+        let before = finished(&mut echo.world);
+        // A request gets through from the client's side exactly when that direction is open.
+        let expected = if from == 1 { before } else { before + 1 };
+        assert_eq!(accepted, expected, "from {from} to {to}");
+        echo.world.heal(0, 1);
+        assert!(echo.world.run_until_done(Duration::from_secs(60), |world| finished(world) > before));
+    }
+}
+
+#[test]
+fn connections_can_be_reset_by_the_test() {
+    let mut echo = echo_world(SimOptions::new(5), 1, &[300_000, 300_000]);
+    let clients = echo.clients.clone();
+    assert!(echo.world.run_until_done(Duration::from_secs(60), |world| {
+        clients.iter().all(|client| world.with_program(*client, 0, |client| client.returned > 0))
+    }));
+    echo.world.reset_connections(0, clients[0].number());
+    echo.world.run_for(Duration::from_secs(60));
+    let errors: Vec<u64> =
+        clients.iter().map(|client| echo.world.with_program(*client, 0, |client| client.errors)).collect();
+    assert_eq!(errors, [1, 0]);
+    assert!(echo.finished() > 0);
+}
+
+/// Mails the other core as new work, and writes down what its clocks show.
+#[derive(Default)]
+struct Busy {
+    mailed: u64,
+    received: u64,
+    told_of_room: u64,
+    clocks: Vec<(Monotonic, WallTime)>,
+}
+
+impl Program for Busy {
+    type Mail = u64;
+    type Order = u64;
+
+    fn start(&mut self, io: &mut Io<'_, u64>) {
+        io.set_timer(io.now(), TimerToken(0));
+    }
+
+    fn event(&mut self, event: Event<'_, u64, u64>, io: &mut Io<'_, u64>) {
+        match event {
+            Event::Timer(_) => {
+                self.clocks.push((io.now(), io.wall_clock()));
+                io.set_timer(io.now().after(Duration::from_millis(1)), TimerToken(0));
+            }
+            Event::MailRoom { .. } => self.told_of_room += 1,
+            Event::Mail { mail, .. } => {
+                self.received += 1;
+                assert_eq!(mail, self.received);
+            }
+            Event::Order(_) | Event::Accepted { .. } => {}
+            _ => unreachable!("it has no connections"),
+        }
+        let other = CoreId(1 - io.core().0);
+        while io.core() == CoreId(0) && self.mailed < 5_000 && io.mail_has_room(other) {
+            self.mailed += 1;
+            io.mail(other, self.mailed);
+        }
+    }
+
+    fn finish_turn(&mut self, _: &mut Io<'_, u64>) {}
+
+    fn panicked(&mut self, _: Option<SocketId>, message: &str, _: &mut Io<'_, u64>) {
+        panic!("{message}");
+    }
+}
+
+fn busy_world(options: SimOptions) -> (World, NodeHandle<Busy>) {
+    let mut world = World::new(options);
+    let node = world.add_node(2, IpAddr::from([10, 0, 0, 1]), |_, _| Busy::default());
+    (world, node)
+}
+
+#[test]
+fn small_mailboxes_fill_and_empty() {
+    let mut options = SimOptions::new(1);
+    options.mailbox_slots = (2, 2);
+    let (mut world, node) = busy_world(options);
+    assert!(world.run_until_done(Duration::from_secs(600), |world| {
+        world.with_program(node, 1, |busy| busy.received == 5_000)
+    }));
+    assert!(world.fault_counts().of(FaultKind::MailboxFull) > 1_000);
+    assert!(world.fault_counts().of(FaultKind::MailSplit) > 0);
+    assert!(world.with_program(node, 0, |busy| busy.told_of_room) > 1_000);
+}
+
+#[test]
+fn wall_clocks_jump_and_monotonic_ones_never() {
+    let mut options = SimOptions::new(2);
+    options.faults.clock_step_per_million = 10_000;
+    options.faults.clock_step_max = Duration::from_secs(60);
+    let (mut world, node) = busy_world(options);
+    world.run_for(Duration::from_secs(5));
+    let clocks = world.with_program(node, 0, |busy| std::mem::take(&mut busy.clocks));
+    assert!(clocks.windows(2).all(|pair| pair[0].0 < pair[1].0), "the monotonic clock went back");
+    let back = clocks.windows(2).filter(|pair| pair[1].1 < pair[0].1).count();
+    let forth = clocks.windows(2).filter(|pair| pair[1].1.0 > pair[0].1.0 + 1_000_000_000).count();
+    assert!(back > 0 && forth > 0, "{back} jumps back, {forth} forth");
+    assert!(world.fault_counts().of(FaultKind::ClockStep) >= (back + forth) as u64);
+}
+
+#[test]
+fn orders_to_a_node_that_is_down_are_refused() {
+    let (mut world, node) = busy_world(SimOptions::new(3));
+    assert!(world.order(node, 0, 1));
+    world.crash(node, Crash::Process);
+    assert!(!world.order(node, 0, 2));
+    assert!(!world.runs(node, 0));
+    world.restart(node);
+    assert!(world.order(node, 0, 3));
+    world.run_for(Duration::from_secs(1));
+    assert!(world.with_program(node, 0, |busy| !busy.clocks.is_empty()));
 }

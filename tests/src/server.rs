@@ -107,7 +107,8 @@ impl ServerBuilder {
             format!("listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n")
         };
         let everywhere = std::env::var(CONFIG_VARIABLE).unwrap_or_default();
-        let config = format!("{everywhere}\n{}", self.config).replace("$DIRECTORY", &directory.path().display().to_string());
+        let config = format!("{everywhere}\n{}", self.config)
+            .replace("$DIRECTORY", &directory.path().display().to_string());
         let config_path = directory.path().join("server.conf");
         fs::write(&config_path, listen + &config).expect("the configuration file can be written");
         let (process, log) = self.spawn(&config_path);
@@ -118,10 +119,12 @@ impl ServerBuilder {
             port,
             monitor_port,
             ended: None,
+            judged: false,
             _directory: directory,
         };
         let outcome = server.wait_until_ready();
         if outcome.is_err() {
+            server.judged = true;
             server.kill();
         }
         outcome.map(|()| server)
@@ -158,6 +161,8 @@ pub struct Server {
     port: u16,
     monitor_port: u16,
     ended: Option<ExitStatus>,
+    /// True when its end was judged already, or is not worth judging.
+    judged: bool,
     _directory: TempDir,
 }
 
@@ -252,6 +257,9 @@ impl Server {
     }
 
     fn end(&mut self) -> Result<(), String> {
+        if std::mem::replace(&mut self.judged, true) {
+            return Ok(());
+        }
         if self.ended.is_none() && self.try_wait(Duration::ZERO).is_none() {
             self.signal(Signal::TERM);
         }

@@ -1,8 +1,8 @@
 //! A fast producer is stalled, not its receiver closed.
 //!
 //! When a receiver is three quarters full, the clients that publish to it, and only those, are not read for a
-//! moment. A receiver that has taken nothing since the last stall is not waited for again: it fills up and is
-//! closed, so a dead one slows nobody.
+//! moment. A receiver that has taken nothing for a while is not waited for: it fills up and is closed, so a dead one
+//! slows nobody for long.
 
 use crate::mail::{Mail, Origin, Stall};
 use crate::mutation::Mutation;
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long publishers to a receiver rest that is three quarters full. Upstream's figure.
 const STALL_NEARLY_FULL: Duration = Duration::from_millis(2);
+/// A receiver that took nothing for this long is not waited for. Long enough for one that was merely not scheduled.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// How long publishers to a full receiver rest. Upstream's figure.
 const STALL_FULL: Duration = Duration::from_millis(5);
 
@@ -21,31 +23,42 @@ impl Shard {
     /// Asks the publisher of the message at hand to rest for the sake of a receiver.
     pub(super) fn stall_publisher(
         &mut self,
-        receiver: u32,
+        receiver_key: u32,
         is_full: bool,
         origin: &Origin,
         io: &Io<'_, Mail>,
     ) {
         let waits_for_dead = self.is_mutated(Mutation::StallForDeadReceiver);
-        let Some(receiver) = self.sessions.get_mut(receiver) else { return };
+        let Some(receiver) = self.sessions.get_mut(receiver_key) else { return };
         let now = io.now();
-        if now >= receiver.stall_until {
-            let written = receiver.out.written_bytes + 1;
-            if receiver.written_at_stall == written && !waits_for_dead {
-                return;
-            }
-            receiver.written_at_stall = written;
-            receiver.stall_until = now.after(if is_full { STALL_FULL } else { STALL_NEARLY_FULL });
+        let out = &receiver.out;
+        let taken =
+            out.written_bytes + out.in_flight_bytes().saturating_sub(io.unsent_bytes(receiver.socket)) as u64;
+        if receiver.taken_bytes != taken {
+            receiver.taken_bytes = taken;
+            receiver.taken_at = now;
         }
-        if origin.core == self.core.0 {
-            if let Some(publisher) = self.sessions.get_mut(origin.session) {
-                publisher.stall_wanted = publisher.stall_wanted.max(1 + u8::from(is_full));
-            }
+        if now.since(receiver.taken_at) > PATIENCE {
             return;
         }
-        let stalls = &mut self.outgoing[usize::from(origin.core)].stalls;
-        if !stalls.iter().rev().take(8).any(|stall| stall.session == origin.session) {
+        if origin.core == self.core.0 {
+            let Some(publisher) = self.sessions.get_mut(origin.session) else { return };
+            let wanted = 1 + u8::from(is_full);
+            if publisher.stall_wanted >= wanted || publisher.holds.has(Holds::STALL) {
+                return;
+            }
+            publisher.stall_wanted = wanted;
+        } else {
+            let stalls = &mut self.outgoing[usize::from(origin.core)].stalls;
+            if stalls.iter().rev().take(8).any(|stall| stall.session == origin.session) {
+                return;
+            }
             stalls.push(Stall { session: origin.session, cid: origin.cid, full: is_full });
+        }
+        // Upstream counts a stall at the receiver that caused it.
+        self.statistics.stalled_clients += 1;
+        if let Some(receiver) = self.sessions.get_mut(receiver_key) {
+            receiver.stalls += 1;
         }
     }
 
@@ -68,8 +81,6 @@ impl Shard {
         if wanted == 0 || session.holds.has(Holds::STALL) || !session.takes_messages() {
             return;
         }
-        session.stalls += 1;
-        self.statistics.stalled_clients += 1;
         let rest = if wanted > 1 { STALL_FULL } else { STALL_NEARLY_FULL };
         if !self.is_mutated(Mutation::StallNeverLifted) {
             self.set_timer(TimerKind::Stall, key, io.now().after(rest), io);

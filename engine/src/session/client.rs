@@ -127,11 +127,12 @@ pub(crate) struct Session {
     pub(crate) in_bytes: u64,
     pub(crate) out_msgs: u64,
     pub(crate) out_bytes: u64,
+    /// Times a publisher was stalled for this receiver.
     pub(crate) stalls: u64,
-    /// Until when publishers to this receiver rest.
-    pub(crate) stall_until: Monotonic,
-    /// `written_bytes` when somebody was last stalled for this receiver, plus one; 0: never.
-    pub(crate) written_at_stall: u64,
+    /// Bytes that the kernel had taken when somebody last wanted to stall a publisher for this receiver, and since
+    /// when it is that many.
+    pub(crate) taken_bytes: u64,
+    pub(crate) taken_at: Monotonic,
     pub(crate) write_started: Monotonic,
     pub(crate) peer: SocketAddr,
     pub(crate) start: WallTime,
@@ -186,8 +187,8 @@ impl Session {
             out_msgs: 0,
             out_bytes: 0,
             stalls: 0,
-            stall_until: Monotonic::default(),
-            written_at_stall: 0,
+            taken_bytes: 0,
+            taken_at: now,
             write_started: now,
             peer,
             start: wall,

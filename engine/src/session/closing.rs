@@ -117,8 +117,10 @@ impl Shard {
                 if session.out.is_empty() {
                     self.doom(key, ClosedReason::ClientClosed);
                 } else {
-                    // What is queued goes out first, for a peer that only closed its sending side.
-                    self.linger(key, io);
+                    // What is queued goes out first, for a peer that only closed its sending side, as long as
+                    // its writes keep their deadline; nothing more is queued.
+                    self.remove_all_subscriptions(key);
+                    self.cancel_timer(key, io);
                     self.touch(key, io);
                 }
             }

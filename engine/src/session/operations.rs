@@ -76,7 +76,8 @@ impl Shard {
             session.input.extend_from_slice(&rest[..take]);
             self.held_bytes += session.input.capacity() - before;
             rest = &rest[take..];
-            if session.input.len() >= session.input_needed {
+            // One byte early: a payload's closing CRLF may be wrong in its first byte.
+            if session.input.len() + 1 >= session.input_needed {
                 self.work_input(key, io);
             }
         }
@@ -143,10 +144,18 @@ impl Shard {
                     Flow::Closed => return data.len(),
                 },
                 Ok(Parsed::Incomplete { at_least }) => {
+                    if self.has_unannounced_headers(key, &data[done..]) {
+                        self.refuse_input(key, ParseError::Violation, io);
+                        return data.len();
+                    }
                     if let Some(session) = self.sessions.get_mut(key) {
                         session.input_needed = at_least;
                     }
                     return done;
+                }
+                Err(ParseError::PayloadExceeded) if self.has_unannounced_headers(key, &data[done..]) => {
+                    self.refuse_input(key, ParseError::Violation, io);
+                    return data.len();
                 }
                 Err(error) => {
                     self.refuse_input(key, error, io);
@@ -165,6 +174,14 @@ impl Shard {
         !matches!(first, b'C' | b'c')
             && self.options.info.auth_required
             && self.sessions.get(key).is_some_and(|session| !session.connected)
+    }
+
+    /// Whether `data` begins with the whole control line of an `HPUB` of a client that did not announce headers:
+    /// it is refused before its payload comes.
+    fn has_unannounced_headers(&self, key: u32, data: &[u8]) -> bool {
+        matches!(data.first(), Some(b'H' | b'h'))
+            && memchr::memchr(b'\n', data).is_some()
+            && self.sessions.get(key).is_some_and(|session| !session.headers)
     }
 
     fn refuse_input(&mut self, key: u32, error: ParseError, io: &mut Io<'_, Mail>) {
@@ -227,7 +244,7 @@ impl Shard {
     fn publish(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         if message.header_bytes.is_some() && !session.headers {
-            self.fail(key, None, ClosedReason::MessageHeaderViolation, io);
+            self.fail(key, None, ClosedReason::ProtocolViolation, io);
             return Flow::Closed;
         }
         if session.changed_interest

@@ -151,10 +151,21 @@ mod tests {
         r#""client_ip":"127.0.0.1","api_lvl":5,"xkey":"XC4BDFQZH7E3J2DJNRW2UZL7CSXD3ZEU77HTAYF7LTHG6WVNKOASVLSS"}"#,
     );
 
+    /// The same of a server with JetStream, a cluster, an nkey user, a domain and `<`, `>` and `&` in its name.
+    const UPSTREAM_CLUSTERED: &str = concat!(
+        r#"{"server_id":"NAGZSJXVF7OBAAUIKK5ULTNGZUXPGSAEG3GA3YZTBCXALUWXZP25CWXX","#,
+        r#""server_name":"a\u003cb\u003e\u0026c","version":"2.15.2","proto":1,"go":"go1.26.8","host":"1.2.3.4","#,
+        r#""port":5555,"headers":true,"auth_required":true,"max_payload":1048576,"jetstream":true,"client_id":8,"#,
+        r#""client_ip":"127.0.0.1","nonce":"zRHC9zF4TDaE0cM","cluster":"C1","domain":"hub","api_lvl":5,"#,
+        r#""xkey":"XC4F42ZRMDWDLAFMG2DZZ3JVOFC2Q5BXFEJKNBHLJFA2Q6GQ4LWCH2GJ"}"#,
+    );
+
     #[test]
     fn an_upstream_info_is_written_back_byte_for_byte() {
-        let info: ServerInfo = serde_json::from_str(UPSTREAM).unwrap();
-        assert_eq!(encoded(&info), format!("INFO {UPSTREAM} \r\n"));
+        for json in [UPSTREAM, UPSTREAM_CLUSTERED] {
+            let info: ServerInfo = serde_json::from_str(json).unwrap();
+            assert_eq!(encoded(&info), format!("INFO {json} \r\n"));
+        }
     }
 
     #[test]

@@ -115,7 +115,9 @@ pub enum Parsed<'a> {
         consumed: usize,
     },
     /// More bytes are needed: the buffer must hold at least `at_least` bytes before a retry can succeed
-    /// (more than it holds now; exact once the control line is complete).
+    /// (more than it holds now; exact once the control line is complete). A retry with fewer can only find an
+    /// error: a payload that CRLF does not follow shows it from `at_least - 1` bytes on, and upstream answers
+    /// then, without waiting for the last byte.
     Incomplete {
         /// Lower bound of the length needed.
         at_least: usize,

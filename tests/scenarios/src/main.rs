@@ -95,6 +95,9 @@ fn run_one(scenario: &Scenario, seed: u64, flags: &Flags, settings: &Settings) -
     for violation in &outcome.violations {
         println!("  {violation}");
     }
+    for closed in &outcome.closed {
+        println!("  closed by the server: {closed}");
+    }
     if let (Some(path), Some(trace)) = (&flags.trace, &outcome.trace)
         && let Err(error) = std::fs::write(path, trace)
     {

@@ -6,7 +6,7 @@ use crate::plan::{PORT, Plan, SERVER};
 use crate::random::Random;
 use crate::script::{Poke, Script, Stage};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use petrel_engine::{CoreStatistics, Notice, Order, Shard};
+use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, Shard};
 use petrel_runtime::sim::{NodeHandle, World};
 use std::cell::{Ref, RefCell, RefMut};
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +38,8 @@ pub struct Outcome {
     pub digest: u64,
     /// Everything that happened, when it was asked for.
     pub trace: Option<String>,
+    /// In a bad run: the connections that the server has closed, with its reasons.
+    pub closed: Vec<String>,
 }
 
 /// A world with a server and clients.
@@ -261,11 +263,21 @@ impl<S: Script> Run<S> {
             effects.add(&format!("{kind:?}"), count);
         }
         let trace = self.world.trace();
-        Outcome {
-            violations,
-            effects,
-            digest: trace.digest(),
-            trace: trace.text().map(str::to_owned),
-        }
+        let closed = if violations.is_empty() { Vec::new() } else { self.closed_connections() };
+        Outcome { violations, effects, digest: trace.digest(), trace: trace.text().map(str::to_owned), closed }
+    }
+
+    /// What the server's core 0 says of the connections that have ended, if it still runs.
+    fn closed_connections(&mut self) -> Vec<String> {
+        let (sender, answer) = unbounded();
+        let query = ConnectionQuery { closed: true, ..ConnectionQuery::default() };
+        self.world.order(self.server, 0, Order::Connections(query, sender));
+        self.world.run_for(Duration::from_secs(1));
+        let records = answer.try_recv().unwrap_or_default();
+        let describe = |record: &ConnectionSnapshot| {
+            let reason = record.stop.map(|(_, reason)| reason);
+            format!("{} cid {}: {reason:?}", record.address.ip(), record.cid)
+        };
+        records.iter().map(describe).collect()
     }
 }

@@ -41,14 +41,10 @@ pub trait Script: 'static {
         let client = hand.client;
         hand.stage.ledger.violate(format!("client {client} got an error: {text}"));
     }
-    /// The connection is gone. By default that breaks the rules, unless the client has left of its own accord.
+    /// The connection is gone. By default that breaks the rules.
     fn ended(&mut self, end: End, hand: &mut Hand<'_>) {
         let client = hand.client;
-        if hand.has_left && !hand.awaits_pong {
-            hand.stage.ledger.effects.add("departures", 1);
-        } else {
-            hand.stage.ledger.violate(format!("the connection of client {client} ended: {end:?}"));
-        }
+        hand.stage.ledger.violate(format!("the connection of client {client} ended: {end:?}"));
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::ledger::{ConnectionId, Interest, MessageId, Publication, SubscriptionId};
 use crate::random::Random;
 use crate::script::{Hand, Poke, Script};
+use petrel_runtime::End;
 use std::time::Duration;
 
 /// Told to all clients when everything is set up: begin.
@@ -70,7 +71,7 @@ struct Player {
 /// Clients with habits.
 pub struct Traffic {
     players: Vec<Player>,
-    /// Clients that have writes left.
+    /// Clients that have writes left, or have closed their side and wait for the server's.
     pub busy: usize,
 }
 
@@ -192,10 +193,21 @@ impl Script for Traffic {
             hand.act_in(pause);
             return;
         }
-        self.busy -= 1;
         if player.habits.departs {
             hand.ping();
             hand.half_close();
+        } else {
+            self.busy -= 1;
+        }
+    }
+
+    fn ended(&mut self, end: End, hand: &mut Hand<'_>) {
+        if hand.has_left && !hand.awaits_pong {
+            hand.stage.ledger.effects.add("departures", 1);
+            self.busy -= 1;
+        } else {
+            let client = hand.client;
+            hand.stage.ledger.violate(format!("the connection of client {client} ended: {end:?}"));
         }
     }
 

@@ -244,8 +244,10 @@ impl Report {
             let (count, closed) = (stopped.count, stopped.closed_by_server);
             line("stopped receivers", format!("{count}, of which the server had closed {closed}"));
         }
-        if let Some(text) = self.missed_schedule() {
-            line("NOTE", text);
+        if self.missed_schedule() {
+            let scheduled = grouped(self.parameters.rate.unwrap_or_default());
+            let sent = grouped(self.sent as f64 / self.elapsed_s);
+            line("NOTE", format!("the schedule was not kept: {sent} of {scheduled} messages/s were sent"));
         }
         if own.is_limit {
             line("NOTE", "the generator is the limit: the server may be able to do more".to_owned());
@@ -253,14 +255,10 @@ impl Report {
         out
     }
 
-    /// Says so when less was sent than was due: the server, or the generator, took no more.
-    fn missed_schedule(&self) -> Option<String> {
-        let scheduled = self.parameters.rate?;
+    /// Less was sent than was due: the server, or the generator, took no more.
+    pub fn missed_schedule(&self) -> bool {
         let sent = self.sent as f64 / self.elapsed_s;
-        (sent < scheduled * SCHEDULE_KEPT).then(|| {
-            let (sent, scheduled) = (grouped(sent), grouped(scheduled));
-            format!("the schedule was not kept: {sent} of {scheduled} messages/s were sent")
-        })
+        self.parameters.rate.is_some_and(|scheduled| sent < scheduled * SCHEDULE_KEPT)
     }
 
     fn describe(&self) -> String {

@@ -189,6 +189,9 @@ fn the_length_needed_is_exact_once_the_line_is_there() {
         assert_eq!(incomplete(buffer.as_bytes()), 16, "{buffer}");
     }
     assert_eq!(incomplete(b"PUB a 1048576\r\n"), 15 + 1_048_576 + 2);
+    // One byte before that, a wrong end is already certain.
+    assert_eq!(incomplete(b"PUB a 5\r\nhello"), 16);
+    refused_at_last_byte(b"PUB a 5\r\nhello\n", UnknownOperation);
     assert_eq!(incomplete(b"HPUB a  12 17\n"), 14 + 17 + 2);
 }
 

@@ -103,11 +103,13 @@ pub enum FaultKind {
     ProcessCrash,
     /// A node lost power.
     PowerLoss,
+    /// A node's cores were held still.
+    Stall,
 }
 
 impl FaultKind {
     /// All kinds, in order.
-    pub const ALL: [FaultKind; 15] = [
+    pub const ALL: [FaultKind; 16] = [
         FaultKind::SegmentSplit,
         FaultKind::ShortRead,
         FaultKind::SendPending,
@@ -123,6 +125,7 @@ impl FaultKind {
         FaultKind::GivenUp,
         FaultKind::ProcessCrash,
         FaultKind::PowerLoss,
+        FaultKind::Stall,
     ];
 }
 

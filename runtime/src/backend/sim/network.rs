@@ -179,6 +179,8 @@ pub(super) struct Network {
     /// Directions in which nothing passes, with who cut them: 0 is the test, others are the world.
     cuts: BTreeSet<(usize, usize, u64)>,
     cuts_made: u64,
+    /// The next partition by chance is on the agenda.
+    partition_entered: bool,
     latencies: BTreeMap<(usize, usize), u64>,
 }
 
@@ -192,6 +194,7 @@ impl Network {
             listeners_made: 0,
             cuts: BTreeSet::new(),
             cuts_made: 0,
+            partition_entered: false,
             latencies: BTreeMap::new(),
         };
         network.enter_next_partition();
@@ -329,6 +332,33 @@ impl Network {
         self.ground.at(at, Action::Turn { place, ticket });
     }
 
+    /// Holds all cores of a node still: what would be their turns comes after `length`.
+    pub(super) fn stall(&mut self, node: usize, length: u64) {
+        self.ground.fault(FaultKind::Stall, "stall", &[node as u64, length]);
+        let end = self.ground.now.saturating_add(length);
+        for core in 0..self.hosts[node].gates.len() {
+            let place = Place { node, core };
+            let gate = self.gate_mut(place);
+            gate.busy_until = gate.busy_until.max(end);
+            if gate.turn_at.take().is_some() {
+                self.turn_by(place, end);
+            }
+        }
+    }
+
+    /// Resets all connections between two nodes.
+    pub(super) fn reset_between(&mut self, one: usize, other: usize) {
+        let ends = self.endpoints.iter().filter(|(_, endpoint)| {
+            let ends = (endpoint.place.node, endpoint.remote_node);
+            endpoint.stage == Stage::Open && (ends == (one, other) || ends == (other, one))
+        });
+        let ids: Vec<EndpointId> = ends.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.ground.fault(FaultKind::Reset, "reset", &[id.0]);
+            self.fail(id, ErrorKind::ConnectionReset);
+        }
+    }
+
     /// Lets nothing pass from one node to another, until `mend`. `by` 0 is the test.
     pub(super) fn cut(&mut self, from: usize, to: usize, by: u64) {
         if from != to && self.cuts.insert((from, to, by)) {
@@ -352,7 +382,8 @@ impl Network {
     /// Enters the next partition that the world makes by itself.
     pub(super) fn enter_next_partition(&mut self) {
         let mean = nanos(self.ground.options.faults.partition_interval_mean);
-        if mean > 0 {
+        if mean > 0 && !self.partition_entered {
+            self.partition_entered = true;
             let pause = self.ground.dice.between(1, mean.saturating_mul(2));
             self.ground.later(pause, Action::Partition);
         }
@@ -360,9 +391,10 @@ impl Network {
 
     /// The world cuts two nodes apart, one way or both.
     pub(super) fn partition_by_chance(&mut self) {
+        self.partition_entered = false;
         self.enter_next_partition();
         let count = self.hosts.len();
-        if count < 2 {
+        if count < 2 || self.ground.options.faults.partition_interval_mean.is_zero() {
             return;
         }
         let one = self.ground.dice.index(count);

@@ -3,12 +3,12 @@
 use super::agenda::{Action, Place};
 use super::dice::nanos;
 use super::faults::FaultKind;
-use super::network::{Endpoint, EndpointId, Network, Payload, PendingSend, Segment, Stage};
+use super::network::{EndpointId, Network, Payload, PendingSend, Segment, Stage};
 use crate::net::{End, SendOutcome, SocketId};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
 
-/// A burst leaves in at most about this many segments, so that megabytes do not become millions of events.
+/// A burst leaves in at most this many segments, so that megabytes do not become millions of events.
 const SEGMENTS_PER_BURST: u64 = 64;
 /// Nanoseconds between segments that follow each other closely.
 const SEGMENT_GAP: u64 = 1_000;
@@ -54,6 +54,9 @@ impl Network {
             return SendOutcome::Failed(buffer, ErrorKind::NotConnected);
         };
         assert!(endpoint.pending.is_none(), "a send was started while another one of the socket was pending");
+        if buffer.is_empty() {
+            return SendOutcome::Done(buffer);
+        }
         match endpoint.stage {
             Stage::Connecting => return SendOutcome::Failed(buffer, ErrorKind::NotConnected),
             Stage::Failed(kind) => return SendOutcome::Failed(buffer, kind),
@@ -97,13 +100,20 @@ impl Network {
         }
         let (from, to) = (endpoint.place.node, endpoint.remote_node);
         let burst = endpoint.outbox.len().min(endpoint.window);
-        let smallest = (burst as u64 / SEGMENTS_PER_BURST).max(1);
+        let style = self.ground.dice.below(4);
         let mut left = burst;
         let mut pieces = 0;
         while left > 0 {
-            let largest =
-                if self.ground.dice.below(4) == 0 { left as u64 } else { (left as u64).min(smallest * 8) };
-            let size = (self.ground.dice.between(smallest, largest.max(smallest)) as usize).min(left);
+            let size = match style {
+                // Splinters.
+                0 => {
+                    let smallest = (burst as u64 / SEGMENTS_PER_BURST).max(1);
+                    (self.ground.dice.between(smallest, smallest * 8) as usize).min(left)
+                }
+                // Two or three pieces, cut anywhere.
+                1 if pieces < 2 => self.ground.dice.skewed(1, left as u64) as usize,
+                _ => left,
+            };
             let endpoint = self.endpoints.get_mut(&id).expect("looked up above");
             let mut bytes = vec![0; size];
             take_front(&mut endpoint.outbox, &mut bytes);
@@ -287,10 +297,10 @@ impl Network {
 
     /// The other end has made room.
     pub(super) fn window(&mut self, sender: EndpointId, bytes: usize) {
-        let Some(endpoint) = self.endpoints.get_mut(&sender) else { return };
+        let Some(endpoint) = self.endpoints.get(&sender) else { return };
         let (here, there) = (endpoint.place.node, endpoint.remote_node);
         if self.passes(there, here) {
-            endpoint_room(self.endpoints.get_mut(&sender), bytes);
+            self.endpoints.get_mut(&sender).expect("looked up above").window += bytes;
             self.transmit(sender);
         } else {
             let pause = self.retransmit_pause(2);
@@ -438,10 +448,4 @@ impl Network {
 /// Moves the first bytes of a queue, which has them.
 fn take_front(queue: &mut VecDeque<u8>, into: &mut [u8]) {
     queue.read_exact(into).expect("the queue has that many bytes");
-}
-
-fn endpoint_room(endpoint: Option<&mut Endpoint>, bytes: usize) {
-    if let Some(endpoint) = endpoint {
-        endpoint.window += bytes;
-    }
 }

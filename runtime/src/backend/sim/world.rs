@@ -1,8 +1,8 @@
 //! The world that a test drives.
 
 use super::agenda::{Action, Place};
-use super::dice::Dice;
-use super::faults::{FaultCounts, FaultKind};
+use super::dice::{Dice, nanos};
+use super::faults::{FaultCounts, FaultKind, FaultOptions};
 use super::ground::Ground;
 use super::network::Network;
 use super::node::{AnyNode, Node};
@@ -236,11 +236,29 @@ impl World {
         network.mend(other, one, 0);
     }
 
+    /// Holds a node still for a while, as SIGSTOP does: its cores run no turns, its kernel goes on taking what
+    /// arrives until its buffers are full.
+    pub fn stall(&mut self, node: usize, length: Duration) {
+        self.network.lock().stall(node, nanos(length));
+    }
+
+    /// Resets all connections between two nodes, both ends at once.
+    pub fn reset_connections(&mut self, one: usize, other: usize) {
+        self.network.lock().reset_between(one, other);
+    }
+
+    /// Changes the faults from now on.
+    pub fn set_faults(&mut self, faults: FaultOptions) {
+        let mut network = self.network.lock();
+        network.ground.options.faults = faults;
+        network.enter_next_partition();
+    }
+
     /// Ends all partitions, and stops the world from making any faults by itself from now on: the liveness
     /// phase of a scenario.
     pub fn calm(&mut self) {
         let mut network = self.network.lock();
-        network.ground.options.faults = super::FaultOptions::none();
+        network.ground.options.faults = FaultOptions::none();
         network.mend_all();
     }
 

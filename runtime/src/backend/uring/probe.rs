@@ -12,24 +12,36 @@ const LOCKED_MEMORY_BYTES_MIN: u64 = 512 * 1024;
 /// Sets up a small ring as a core would, lets it carry one operation, and takes it down again.
 pub(crate) fn probe() -> Result<(), String> {
     check_locked_memory()?;
-    // Single-issuer rings belong to one thread; a thread of its own keeps the caller free of it.
-    let thread = std::thread::Builder::new().name("petrel-probe".to_owned()).spawn(try_ring);
-    let thread =
-        thread.map_err(|error| format!("a thread for probing io_uring cannot be started: {error}."))?;
-    thread.join().unwrap_or_else(|_| Err("probing io_uring panicked.".to_owned()))
+    // Single-issuer rings belong to one thread; a thread of its own keeps the caller free of it. The caller does
+    // not wait for the ring to be taken down: on a busy machine the kernel can take seconds for that.
+    let (answer, answered) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("petrel-probe".to_owned()).spawn(move || try_ring(&answer));
+    thread.map_err(|error| format!("a thread for probing io_uring cannot be started: {error}."))?;
+    answered.recv().unwrap_or_else(|_| Err("probing io_uring panicked.".to_owned()))
 }
 
-fn try_ring() -> Result<(), String> {
-    let mut ring = ring::build(8, 16).map_err(|error| explain(&error))?;
+fn try_ring(answer: &std::sync::mpsc::SyncSender<Result<(), String>>) {
+    let mut ring = match ring::build(8, 16) {
+        Ok(ring) => ring,
+        Err(error) => return tell(answer, Err(explain(&error))),
+    };
     let features = ring.params();
     if !features.is_feature_ext_arg() || !features.is_feature_nodrop() {
-        return Err(TOO_OLD.to_owned());
+        return tell(answer, Err(TOO_OLD.to_owned()));
     }
-    let pool = BufferPool::new(&ring).map_err(|error| explain(&error))?;
-    let worked = carry_one(&mut ring).map_err(|error| explain(&error));
+    // The pool has to outlive the ring: see the end.
+    let pool = match BufferPool::new(&ring) {
+        Ok(pool) => pool,
+        Err(error) => return tell(answer, Err(explain(&error))),
+    };
+    tell(answer, carry_one(&mut ring).map_err(|error| explain(&error)));
     drop(ring);
     drop(pool);
-    worked
+}
+
+fn tell(answer: &std::sync::mpsc::SyncSender<Result<(), String>>, result: Result<(), String>) {
+    // There is room for one answer, and whoever asked waits for it.
+    let _ = answer.send(result);
 }
 
 fn carry_one(ring: &mut IoUring) -> std::io::Result<()> {

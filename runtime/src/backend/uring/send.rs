@@ -51,7 +51,7 @@ impl UringSockets {
         // The kernel counts in 32 bits; what is beyond follows with the next operation.
         let length = u32::try_from(rest.len()).unwrap_or(1 << 30);
         let entry = opcode::Send::new(types::Fd(descriptor.as_raw_fd()), rest.as_ptr(), length)
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .flags(libc::MSG_NOSIGNAL)
             .build();
         // SAFETY: the buffer belongs to the operation, which stays in the connection's slot, also after the
         // connection was closed, until the outcome was taken. Nothing changes a buffer in a slot.

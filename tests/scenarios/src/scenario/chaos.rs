@@ -63,6 +63,8 @@ struct Chaos {
     pause_max: Duration,
     /// The bad times are over.
     is_calm: bool,
+    /// Everybody has left; who comes now finds a server as new.
+    is_fresh: bool,
     /// Clients subscribe to nothing when they connect.
     is_bare: bool,
 }
@@ -136,7 +138,8 @@ impl Script for Chaos {
     }
 
     fn act(&mut self, hand: &mut Hand<'_>) {
-        if self.is_calm || !hand.is_connected() {
+        let is_open = hand.stage.open[hand.client].is_some();
+        if self.is_calm || !hand.is_connected() || !(is_open || self.moods[hand.client] == Mood::Lost) {
             return;
         }
         match self.moods[hand.client] {
@@ -158,7 +161,7 @@ impl Script for Chaos {
     }
 
     fn message(&mut self, message: MessageId, subscription: SubscriptionId, hand: &mut Hand<'_>) {
-        if self.is_calm {
+        if self.is_fresh {
             hand.stage.ledger.effects.add("fresh deliveries", 1);
         }
         self.traffic.message(message, subscription, hand);
@@ -184,9 +187,9 @@ impl Script for Chaos {
 
     fn refused(&mut self, _: &str, hand: &mut Hand<'_>) {
         hand.stage.ledger.effects.add("errors told", 1);
-        if self.is_calm && self.moods[hand.client] == Mood::Well {
+        if self.is_fresh {
             let client = hand.client;
-            hand.stage.ledger.violate(format!("client {client} got an error in good times"));
+            hand.stage.ledger.violate(format!("client {client} got an error in the best of times"));
         }
     }
 
@@ -253,6 +256,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         moods: vec![Mood::Well; count],
         pause_max: Duration::from_millis(40),
         is_calm: false,
+        is_fresh: false,
         is_bare: false,
     };
     let mut run = Run::new(plan, script, random, settings);
@@ -305,6 +309,7 @@ fn all_leave(run: &mut Run<Chaos>) -> bool {
 fn fresh_start(run: &mut Run<Chaos>) {
     let envelopes = |run: &mut Run<Chaos>| run.statistics().iter().map(|core| core.mails_sent).sum::<u64>();
     let patience = Duration::from_secs(60);
+    run.play_mut().script.is_fresh = true;
     run.play_mut().script.is_bare = true;
     let before = envelopes(run);
     run.poke(0, Poke::Connect);
