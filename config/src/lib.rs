@@ -1,8 +1,8 @@
 //! The configuration file: its grammar, every key and its state, and typed options. No I/O: the caller reads
 //! files and the environment through [`Source`].
 //!
-//! A file goes through [`lexer`](crate) and [`parse`] to a [`Map`], through the tables of [`keys`] to
-//! [`Options`], and [`digest`] names it. [`load`] does all of that.
+//! [`parse`] makes a [`Map`] of a text, the tables of [`keys`] lead from there to [`Options`], and [`digest`]
+//! names the whole. [`load`] does all of that.
 
 #![forbid(unsafe_code)]
 

@@ -2,10 +2,16 @@
 
 use crate::digest::digest;
 use crate::options::Options;
-use crate::parser::{ParseError, Source, parse_file};
+use crate::parser::{ParseError, Source, beside, parse, parse_file};
+use crate::petrel_block::petrel_settings;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::top;
+use crate::value::Map;
+
+/// The file beside the configuration that may hold the settings of the `petrel` block, so that the
+/// configuration itself stays valid for upstream.
+const PETREL_FILE: &str = "petrel.conf";
 
 /// A configuration that can be run.
 #[derive(Clone, Debug)]
@@ -14,6 +20,8 @@ pub struct Configuration {
     pub options: Options,
     /// `sha256:` and the digest of the file.
     pub digest: String,
+    /// The `petrel.conf` beside it, when there is one.
+    pub petrel_file: Option<String>,
     /// Warnings and notices; no errors.
     pub problems: Problems,
 }
@@ -29,7 +37,7 @@ pub enum LoadError {
     Options(Problems),
 }
 
-/// Reads the file `path` and all that it includes.
+/// Reads the file `path`, all that it includes, and `petrel.conf` beside it.
 ///
 /// # Errors
 /// See [`LoadError`].
@@ -40,10 +48,35 @@ pub fn load(path: &str, source: &mut dyn Source) -> Result<Configuration, LoadEr
         let text = format!("{path}: config has no values or is empty");
         reader.problems.warnings.push(Problem { position: None, text });
     }
-    let options = top::options(&mut reader, &map);
+    let mut options = top::options(&mut reader, &map);
+    let petrel_file = read_petrel_file(path, source, &map, &mut reader, &mut options)?;
     let problems = reader.problems;
     if !problems.errors.is_empty() {
         return Err(LoadError::Options(problems));
     }
-    Ok(Configuration { options, digest: digest(&map), problems })
+    Ok(Configuration { options, digest: digest(&map), petrel_file, problems })
+}
+
+/// Reads the settings beside the file, unless they stand in it already.
+fn read_petrel_file(
+    path: &str,
+    source: &mut dyn Source,
+    map: &Map,
+    reader: &mut Reader,
+    options: &mut Options,
+) -> Result<Option<String>, LoadError> {
+    let petrel_path = beside(path, PETREL_FILE);
+    if petrel_path == beside(path, path.rsplit('/').next().unwrap_or(path)) {
+        return Ok(None);
+    }
+    let Some(bytes) = source.read_if_there(&petrel_path).map_err(ParseError::Read)? else {
+        return Ok(None);
+    };
+    let settings = parse(&petrel_path, &bytes, source)?;
+    if let Some((_, node)) = map.iter().find(|(key, _)| key.eq_ignore_ascii_case("petrel")) {
+        let text = format!("there are petrel settings here and in {petrel_path}: keep one of the two");
+        reader.error(&node.position, text);
+    }
+    options.petrel = petrel_settings(reader, &settings);
+    Ok(Some(petrel_path))
 }

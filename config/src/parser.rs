@@ -30,6 +30,12 @@ pub trait Source {
     /// What the system said, as the message shall end.
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String>;
 
+    /// The content of a file that need not be there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read: what the system said.
+    fn read_if_there(&mut self, path: &str) -> Result<Option<Vec<u8>>, String>;
+
     /// The value of an environment variable.
     fn environment(&mut self, name: &str) -> Option<String>;
 }
@@ -336,7 +342,7 @@ fn depth(value: &Value) -> usize {
 
 /// The path of an included file: below the folder of the including one, even when it begins with a slash, as
 /// upstream's joins them.
-fn beside(file: &str, include: &str) -> String {
+pub(crate) fn beside(file: &str, include: &str) -> String {
     let folder = match file.rsplit_once('/') {
         Some(("", _)) => "/",
         Some((folder, _)) => folder,

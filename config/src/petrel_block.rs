@@ -3,7 +3,7 @@
 use crate::keys;
 use crate::options::{Backend, Cores, PetrelOptions};
 use crate::reader::Reader;
-use crate::value::{Node, Value};
+use crate::value::{Map, Node, Value};
 
 /// A budget below this cannot hold the buffers of a handful of clients.
 const MEMORY_BYTES_MIN: i64 = 16 * 1024 * 1024;
@@ -13,6 +13,11 @@ const CPU_NUMBERS: usize = 4096;
 
 pub(crate) fn petrel(reader: &mut Reader, node: &Node) -> Option<PetrelOptions> {
     let map = reader.map(node)?;
+    Some(petrel_settings(reader, map))
+}
+
+/// What stands in the block, or in a file of its own.
+pub(crate) fn petrel_settings(reader: &mut Reader, map: &Map) -> PetrelOptions {
     let mut found = PetrelOptions::default();
     reader.block(map, keys::PETREL, |reader, entry| match entry.key {
         "cores" => found.cores = cores(reader, entry.node).unwrap_or_default(),
@@ -20,7 +25,7 @@ pub(crate) fn petrel(reader: &mut Reader, node: &Node) -> Option<PetrelOptions> 
         "backend" => found.backend = backend(reader, entry.node).unwrap_or_default(),
         other => unreachable!("petrel key {other} is supported but not read"),
     });
-    Some(found)
+    found
 }
 
 fn memory(reader: &mut Reader, node: &Node) -> Option<u64> {

@@ -13,6 +13,10 @@ impl Source for Text<'_> {
         Ok(self.0.as_bytes().to_vec())
     }
 
+    fn read_if_there(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
     fn environment(&mut self, _: &str) -> Option<String> {
         None
     }
@@ -231,4 +235,39 @@ cluster {
         assert_eq!(list.len(), routes);
     }
     assert!(errors(first).contains("\"cluster\" is not supported by petrel yet"));
+}
+
+/// A configuration and a `petrel.conf` beside it.
+struct Beside(&'static str, &'static str);
+
+impl Source for Beside {
+    fn read(&mut self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+
+    fn read_if_there(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        assert_eq!(path, "/etc/nats/petrel.conf");
+        Ok(Some(self.1.as_bytes().to_vec()))
+    }
+
+    fn environment(&mut self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn petrel_settings_may_stand_beside_the_file() {
+    let path = "/etc/nats/nats.conf";
+    let read = load(path, &mut Beside("port: 4222", "cores: 1\nbackend: epoll")).unwrap();
+    assert_eq!((read.options.petrel.cores, read.options.petrel.backend), (Cores::Count(1), Backend::Epoll));
+    assert_eq!(read.petrel_file.as_deref(), Some("/etc/nats/petrel.conf"));
+    // The digest stays what upstream says of the file.
+    assert_eq!(read.digest, "sha256:797533ebd0dfba7d34a0f9337ecf147e442871f48ddfd07ed751575a5737267e");
+
+    let both = load(path, &mut Beside("port: 4222\npetrel { cores: 1 }", "cores: 1")).unwrap_err();
+    let expected = "/etc/nats/nats.conf:2:1: there are petrel settings here and in /etc/nats/petrel.conf: keep \
+                    one of the two\n";
+    assert_eq!(both.to_string(), expected);
+    let wrong = load(path, &mut Beside("port: 4222", "port: 1")).unwrap_err();
+    assert_eq!(wrong.to_string(), "/etc/nats/petrel.conf:1:0: unknown field \"port\"\n");
 }

@@ -50,6 +50,10 @@ impl Source for Recorded {
         }
     }
 
+    fn read_if_there(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
     fn environment(&mut self, name: &str) -> Option<String> {
         self.environment.get(name).map(|value| (*value).to_owned())
     }
@@ -121,6 +125,9 @@ fn files_that_include_themselves_end() {
     impl Source for Endless {
         fn read(&mut self, _: &str) -> Result<Vec<u8>, String> {
             Ok(b"include again.conf".to_vec())
+        }
+        fn read_if_there(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
+            Ok(None)
         }
         fn environment(&mut self, _: &str) -> Option<String> {
             None

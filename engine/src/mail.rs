@@ -60,6 +60,8 @@ pub struct Stall {
 pub struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) envelopes: Vec<Envelope>,
+    /// Bytes when it was posted, of a batch that is to come back; else 0.
+    pub(crate) posted_bytes: usize,
 }
 
 /// One message of a [`Batch`]. Its bytes lie one behind the other: subject, reply, message (headers and

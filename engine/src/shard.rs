@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 pub(crate) const NO_SESSION: u32 = u32::MAX;
 /// Batches with this much memory go back to the core that filled them: growing a new one each turn copies it
-/// several times, and the allocator does not like memory that one core takes and another frees.
+/// several times, and the allocator does not like memory that one core takes and another frees. Their return also
+/// tells how much is under way.
 const WORTH_RETURNING_BYTES: usize = 16 * 1024;
 /// Empty batches kept for each core.
 const SPARE_BATCHES_MAX: usize = 4;
@@ -37,6 +38,15 @@ pub(crate) struct Outgoing {
     pub(crate) spent: Vec<Batch>,
     /// Empty batches that came back from that core.
     spare: Vec<Batch>,
+    /// Bytes of batches that were posted and have not come back.
+    unreturned_bytes: usize,
+}
+
+impl Outgoing {
+    /// Bytes of envelopes that the other core has not worked off.
+    pub(crate) fn in_transit_bytes(&self) -> usize {
+        self.envelopes.bytes.len() + self.unreturned_bytes
+    }
 }
 
 /// All that a core owns: its sessions, its view of interest, its timers.
@@ -178,7 +188,12 @@ impl Shard {
         }
         if !outgoing.envelopes.is_empty() {
             let fresh = outgoing.spare.pop().unwrap_or_default();
-            io.mail(core, Mail::Envelopes(std::mem::replace(&mut outgoing.envelopes, fresh)));
+            let mut batch = std::mem::replace(&mut outgoing.envelopes, fresh);
+            if batch.bytes.capacity() >= WORTH_RETURNING_BYTES {
+                batch.posted_bytes = batch.bytes.len();
+                outgoing.unreturned_bytes += batch.posted_bytes;
+            }
+            io.mail(core, Mail::Envelopes(batch));
         }
         if !outgoing.reports.is_empty() {
             io.mail(core, Mail::Reports(std::mem::take(&mut outgoing.reports)));
@@ -207,15 +222,19 @@ impl Shard {
             }
             Mail::Envelopes(mut batch) => {
                 self.deliver_batch(from, &batch, io);
-                if batch.bytes.capacity() >= WORTH_RETURNING_BYTES {
+                if batch.posted_bytes > 0 {
                     batch.clear();
                     self.outgoing[from.index()].spent.push(batch);
                 }
             }
             Mail::Spent(batch) => {
-                let spare = &mut self.outgoing[from.index()].spare;
-                if spare.len() < SPARE_BATCHES_MAX {
-                    spare.push(batch);
+                let outgoing = &mut self.outgoing[from.index()];
+                outgoing.unreturned_bytes -= batch.posted_bytes;
+                if outgoing.spare.len() < SPARE_BATCHES_MAX {
+                    outgoing.spare.push(Batch { posted_bytes: 0, ..batch });
+                }
+                if !self.waiting_for_room.is_empty() {
+                    self.room_came(io);
                 }
             }
             Mail::Reports(reports) => self.take_reports(&reports, io),

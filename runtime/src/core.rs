@@ -81,8 +81,13 @@ impl<M: Send + 'static> CoreState<M> {
     }
 
     fn publish_mail(&mut self) {
-        for port in &mut self.mail {
+        for (port, awaited) in self.mail.iter_mut().zip(&self.room_awaited) {
             port.publish();
+            // The peer may have made room and woken this core for mail that had spilled: then the ring is full
+            // again, and who waits for room has to be woken once more.
+            if *awaited && !port.has_room() {
+                port.want_room();
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The options, from the file and the command line; and the check of the file (`-t`).
 
+use crate::console;
 use crate::files::System;
 use crate::flags::Flags;
 use crate::settings;
@@ -25,6 +26,8 @@ pub struct ConfigFile {
     pub path: String,
     /// `sha256:...`
     pub digest: String,
+    /// The `petrel.conf` beside it, when there is one.
+    pub petrel_path: Option<String>,
     /// Keys that are ignored without harm.
     pub notices: Vec<Problem>,
 }
@@ -56,12 +59,18 @@ pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
     let check_only = flags.check == Some(true);
     let (mut options, file) = match flags.config.as_deref().filter(|path| !path.is_empty()) {
         Some(path) => {
-            let Configuration { options, digest, problems } = load(path, &mut System)?;
+            let Configuration { options, digest, petrel_file, problems } = load(path, &mut System)?;
             if check_only {
                 return report_check(path, &digest, problems).map(|()| None);
             }
-            eprint!("{problems}");
-            (options, Some(ConfigFile { path: path.to_owned(), digest, notices: problems.notices }))
+            console::complain(&problems.to_string());
+            let file = ConfigFile {
+                path: path.to_owned(),
+                digest,
+                petrel_path: petrel_file,
+                notices: problems.notices,
+            };
+            (options, Some(file))
         }
         None if check_only => return Err(ConfigureError::NothingToCheck),
         None => (Options::default(), None),
@@ -76,8 +85,8 @@ fn report_check(path: &str, digest: &str, problems: Problems) -> Result<(), Conf
         return Err(ConfigureError::Warnings(problems));
     }
     for notice in &problems.notices {
-        eprintln!("{notice}");
+        console::complain(&format!("{notice}\n"));
     }
-    eprintln!("{PROGRAM}: configuration file {path} is valid ({digest})");
+    console::complain(&format!("{PROGRAM}: configuration file {path} is valid ({digest})\n"));
     Ok(())
 }

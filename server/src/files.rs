@@ -16,6 +16,14 @@ impl Source for System {
         })
     }
 
+    fn read_if_there(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("open {path}: {}", system_text(&error))),
+        }
+    }
+
     fn environment(&mut self, name: &str) -> Option<String> {
         // Rust panics on names that cannot exist.
         if name.is_empty() || name.contains(['=', '\0']) {

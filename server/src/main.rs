@@ -5,6 +5,7 @@
 
 mod address;
 mod configure;
+mod console;
 mod files;
 mod flags;
 mod identity;
@@ -32,17 +33,17 @@ fn main() -> ExitCode {
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     match flags::parse(&arguments) {
-        Ok(Command::Version) => println!("{PROGRAM}: v{}", version::UPSTREAM),
-        Ok(Command::Help) => print!("{}", usage::TEXT),
-        Ok(Command::HelpTls) => print!("{}", usage::TLS_TEXT),
+        Ok(Command::Version) => console::say(&format!("{PROGRAM}: v{}\n", version::UPSTREAM)),
+        Ok(Command::Help) => console::say(usage::TEXT),
+        Ok(Command::HelpTls) => console::say(usage::TLS_TEXT),
         Ok(Command::Run(flags)) => return run::run(&flags),
         // Upstream ends well here, and wrappers may count on it.
         Err(error @ FlagError::Syntax(_)) => {
-            eprintln!("{error}");
-            print!("{}", usage::TEXT);
+            console::complain(&format!("{error}\n"));
+            console::say(usage::TEXT);
         }
         Err(error) => {
-            eprintln!("{PROGRAM}: {error}");
+            console::complain(&format!("{PROGRAM}: {error}\n"));
             return ExitCode::FAILURE;
         }
     }

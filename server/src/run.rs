@@ -1,8 +1,9 @@
 //! From the command line to a server, and to the exit code of the process.
 
 use crate::configure::configure;
+use crate::console;
 use crate::flags::Flags;
-use crate::log::{self, Levels, Log, Sink, Stamp};
+use crate::log::{self, Level, Levels, Line, Log, Sink, Stamp};
 use crate::server::Server;
 use crate::version::PROGRAM;
 use petrel_config::LogOptions;
@@ -14,14 +15,14 @@ pub fn run(flags: &Flags) -> ExitCode {
         Ok(Some(configured)) => configured,
         Ok(None) => return ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{PROGRAM}: {error}");
+            console::complain(&format!("{PROGRAM}: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
     let log = match start_log(&configured.options.log) {
         Ok(log) => log,
         Err(error) => {
-            eprintln!("{PROGRAM}: {error}");
+            console::complain(&format!("{PROGRAM}: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -48,6 +49,19 @@ fn start_log(options: &LogOptions) -> Result<Log, String> {
     let sink = file.map_or(Sink::Stderr, |path| Sink::File(path.into()));
     let log = Log::start(sink, stamp)
         .map_err(|error| format!("cannot log to {}: {error}", file.unwrap_or("standard error")))?;
+    log_panics(&log);
     log::install(log.clone(), Levels::new(options.debug.unwrap_or(false), options.trace.unwrap_or(false)));
     Ok(log)
+}
+
+/// Panics go to the log. Those on a core are caught there: the core counts them and goes on.
+fn log_panics(log: &Log) {
+    let log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed").to_owned();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        log.write(Line::now(Level::Error, format!("panic in thread {name} at {place}: {message}")));
+    }));
 }

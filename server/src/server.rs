@@ -179,6 +179,9 @@ fn announce_start(configured: &Configured, identity: &Identity, server_name: &st
     info!("  ID:       {}", identity.id);
     if let Some(file) = &configured.file {
         info!("Using configuration file: {} ({})", file.path, file.digest);
+        if let Some(path) = &file.petrel_path {
+            info!("Using petrel settings of {path}");
+        }
         for notice in &file.notices {
             warn!("{notice}");
         }

@@ -3,8 +3,11 @@
 mod support;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use support::{Server, run, stderr};
 
 #[test]
@@ -215,9 +218,47 @@ fn called_as_nats_server_it_is_the_same() {
 fn an_unspecified_host_listens_on_both_families() {
     let server = Server::start_as(Path::new(support::binary()), &["-p", "-1", "-m", "-1"]);
     assert!(server.log().contains("Listening for client connections on 0.0.0.0:"), "{}", server.log());
-    std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     if TcpListener::bind("[::1]:0").is_ok() {
-        std::net::TcpStream::connect(("::1", server.port)).unwrap();
-        std::net::TcpStream::connect(("::1", server.http_port)).unwrap();
+        TcpStream::connect(("::1", server.port)).unwrap();
+        TcpStream::connect(("::1", server.http_port)).unwrap();
     }
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let mut child = Command::new(support::binary())
+        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-DV"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + support::PATIENCE;
+    let mut stream = loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(Instant::now() < end, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    stream.write_all(b"CONNECT {\"verbose\":false}\r\n").unwrap();
+    // Far more lines than the log and the pipe behind it hold.
+    stream.write_all("PUB a 1\r\nx\r\n".repeat(30_000).as_bytes()).unwrap();
+    stream.write_all(b"PING\r\n").unwrap();
+    let mut received = String::new();
+    let mut buffer = [0; 4096];
+    while !received.contains("PONG\r\n") {
+        let count = stream.read(&mut buffer).unwrap();
+        assert_ne!(count, 0, "{received}");
+        received.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    // Now it is read: what was dropped is told.
+    let reader = BufReader::new(child.stderr.take().unwrap());
+    let told = reader.lines().map_while(Result::ok).any(|line| line.contains(" log lines were dropped"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(told);
 }

@@ -12,6 +12,7 @@
 //! `petrel { cores: 3 }`.
 
 pub mod conversation;
+mod ending;
 pub mod http;
 mod message;
 mod pattern;
@@ -19,6 +20,7 @@ mod random;
 mod server;
 mod wire;
 
+pub use ending::SetOnDrop;
 pub use message::Message;
 pub use pattern::Pattern;
 pub use random::Random;

@@ -74,3 +74,20 @@ fn a_restart_takes_the_same_port_at_once() {
         server.assert_serving();
     }
 }
+
+#[test]
+fn hundreds_of_starts_and_stops_all_succeed() {
+    // Several at a time: a start that depends on luck hangs now and then.
+    const STARTS_EACH: usize = 40;
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                for _ in 0..STARTS_EACH {
+                    let mut server = Server::start();
+                    Wire::client(server.address()).sync();
+                    server.stop();
+                }
+            });
+        }
+    });
+}

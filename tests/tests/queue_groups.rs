@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use petrel_tests::{Message, Server, Wire};
+use petrel_tests::{Message, Server, SetOnDrop, Wire};
 
 const PLAIN: &str = r#"{"verbose":false,"pedantic":false}"#;
 
@@ -130,8 +130,9 @@ fn a_member_that_unsubscribes_loses_nothing() {
                 })
             })
             .collect();
+        let ending = SetOnDrop(&ended);
         publish_numbers(server.address(), 0, MESSAGES);
-        ended.store(true, Ordering::Relaxed);
+        drop(ending);
         changing.into_iter().flat_map(|member| member.join().expect("a member ends well")).collect()
     });
     let by_changing = numbers.len();
@@ -163,6 +164,7 @@ fn a_member_that_closes_loses_only_what_was_on_its_way_to_it() {
             }
             published
         });
+        let ending = SetOnDrop(ended);
         let mut taken = Vec::new();
         for _ in 0..CLOSING {
             let mut member = Wire::connect(server.address(), PLAIN);
@@ -174,7 +176,7 @@ fn a_member_that_closes_loses_only_what_was_on_its_way_to_it() {
                 taken.push(number(&message));
             }
         }
-        ended.store(true, Ordering::Relaxed);
+        drop(ending);
         (taken, publisher.join().expect("the publisher ends well"))
     });
     let by_closing = numbers.len();

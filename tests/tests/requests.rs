@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use petrel_tests::{Server, Wire};
+use petrel_tests::{Server, SetOnDrop, Wire};
 
 /// A client that wants to know when nobody is there.
 const REQUESTER: &str = r#"{"verbose":false,"pedantic":false,"headers":true,"no_responders":true}"#;
@@ -153,6 +153,7 @@ fn each_request_gets_one_answer_while_responders_come_and_go() {
     let ended = AtomicBool::new(false);
     let (mut by_server, mut by_responder) = (0, 0);
     thread::scope(|scope| {
+        let _ending = SetOnDrop(&ended);
         for responder in 0..3 {
             let (address, ended) = (server.address(), &ended);
             scope.spawn(move || come_and_go(address, responder, ended));
@@ -179,7 +180,6 @@ fn each_request_gets_one_answer_while_responders_come_and_go() {
         for requester in requesters {
             by_server += requester.join().expect("a requester ends well");
         }
-        ended.store(true, Ordering::Relaxed);
     });
     by_responder += REQUESTERS * REQUESTS_EACH - by_server;
     println!("answered by the server: {by_server}, by responders: {by_responder}");

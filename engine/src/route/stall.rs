@@ -14,8 +14,9 @@ use std::time::Duration;
 
 /// How long publishers to a receiver rest that is three quarters full. Upstream's figure.
 const STALL_NEARLY_FULL: Duration = Duration::from_millis(2);
-/// A receiver that took nothing for this long is not waited for. Long enough for one that was merely not scheduled.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// A receiver that took nothing for this long is not waited for. Long enough for one that was merely not scheduled on a
+/// crowded machine, short enough that a dead one costs its publishers a moment once.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long publishers to a full receiver rest. Upstream's figure.
 const STALL_FULL: Duration = Duration::from_millis(5);
 
@@ -31,14 +32,12 @@ impl Shard {
         let waits_for_dead = self.is_mutated(Mutation::StallForDeadReceiver);
         let Some(receiver) = self.sessions.get_mut(receiver_key) else { return };
         let now = io.now();
-        let out = &receiver.out;
-        let taken =
-            out.written_bytes + out.in_flight_bytes().saturating_sub(io.unsent_bytes(receiver.socket)) as u64;
+        let taken = receiver.out.taken_bytes(io.unsent_bytes(receiver.socket));
         if receiver.taken_bytes != taken {
             receiver.taken_bytes = taken;
             receiver.taken_at = now;
         }
-        if now.since(receiver.taken_at) > PATIENCE {
+        if now.since(receiver.taken_at) > PATIENCE && !waits_for_dead {
             return;
         }
         if origin.core == self.core.0 {

@@ -133,7 +133,10 @@ pub(crate) struct Session {
     /// when it is that many.
     pub(crate) taken_bytes: u64,
     pub(crate) taken_at: Monotonic,
+    /// When the write under way began.
     pub(crate) write_started: Monotonic,
+    /// Bytes that the kernel had taken when the write deadline was last looked at.
+    pub(crate) taken_at_check: u64,
     pub(crate) peer: SocketAddr,
     pub(crate) start: WallTime,
     pub(crate) accepted: Monotonic,
@@ -190,6 +193,7 @@ impl Session {
             taken_bytes: 0,
             taken_at: now,
             write_started: now,
+            taken_at_check: 0,
             peer,
             start: wall,
             accepted: now,

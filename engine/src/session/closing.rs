@@ -65,6 +65,9 @@ impl Shard {
                     session.out.writing(unsent);
                     session.write_started = io.now();
                     if session.write_timer.is_none() {
+                        // Upstream writes all that waits in one call, so what the kernel took of it at once counts
+                        // as progress; here that went before, in buffers of its own.
+                        session.taken_at_check = session.out.written_bytes.saturating_sub(1);
                         self.start_write_timer(key, io);
                     }
                     return;
@@ -267,10 +270,8 @@ impl Shard {
 
     /// A mailbox has room again.
     pub(crate) fn room_came(&mut self, io: &mut Io<'_, Mail>) {
-        for core in self.other_cores() {
-            if !io.mail_has_room(core) {
-                return;
-            }
+        if !self.has_room_everywhere(io) {
+            return;
         }
         for key in std::mem::take(&mut self.waiting_for_room) {
             if self.sessions.get(key).is_some_and(|session| session.holds.has(Holds::MAILBOX)) {

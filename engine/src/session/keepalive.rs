@@ -169,8 +169,8 @@ impl Shard {
         }
         let due = session.write_started.after(deadline);
         if io.now() >= due {
-            let unsent = io.unsent_bytes(session.socket) as u64;
-            let has_moved = unsent < session.out.in_flight_bytes() as u64;
+            let taken = session.out.taken_bytes(io.unsent_bytes(session.socket));
+            let has_moved = taken > session.taken_at_check;
             if !(self.options.write_timeout_retry && has_moved) {
                 tracing::info!(
                     "{} - Slow Consumer Detected: WriteDeadline of {deadline:?} exceeded with {} bytes queued",
@@ -181,6 +181,7 @@ impl Shard {
                 return;
             }
             session.write_started = io.now();
+            session.taken_at_check = taken;
         }
         let due = session.write_started.after(deadline);
         let timer = self.set_timer(TimerKind::Write, key, due, io);

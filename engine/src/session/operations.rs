@@ -47,11 +47,14 @@ impl Shard {
         self.apply_stall(key, io);
     }
 
-    fn has_room_everywhere(&self, io: &mut Io<'_, Mail>) -> bool {
+    /// Whether a client may be read: every other core has room for what it may cause there.
+    pub(crate) fn has_room_everywhere(&self, io: &mut Io<'_, Mail>) -> bool {
+        let in_transit_max = IN_TRANSIT_BYTES_MAX.min(self.options.limits.pending_max / 8);
         // Every mailbox is asked, also after one said no: each that is full must promise to tell.
         let mut has_room = true;
         for core in self.other_cores() {
             has_room &= io.mail_has_room(core);
+            has_room &= self.outgoing[core.index()].in_transit_bytes() < in_transit_max;
         }
         has_room
     }
@@ -449,6 +452,10 @@ impl Shard {
     }
 }
 
+/// Bytes of envelopes on their way to one other core beyond which no client is read. A receiver there that is nearly
+/// full stalls the publishers here; what is under way by then must fit into the rest of its `max_pending`, so an eighth
+/// of that is the limit where it is less.
+const IN_TRANSIT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of an incomplete verb that are kept in an allocation of their own size.
 const SMALL_INPUT_BYTES: usize = 1024;
 /// Most bytes that are reserved on the word of a control line alone; the rest is reserved as it comes.

@@ -61,9 +61,9 @@ impl Outbound {
         self.in_flight_bytes > 0
     }
 
-    /// Bytes that the runtime was left to write when it took the buffer.
-    pub(crate) fn in_flight_bytes(&self) -> usize {
-        self.in_flight_bytes
+    /// Bytes that the kernel has taken since the start, when it has `unsent` of the buffer under way left.
+    pub(crate) fn taken_bytes(&self, unsent: usize) -> u64 {
+        self.written_bytes + self.in_flight_bytes.saturating_sub(unsent) as u64
     }
 
     /// Whether nothing waits.

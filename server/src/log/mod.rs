@@ -7,6 +7,6 @@ mod format;
 mod layer;
 mod writer;
 
-pub use format::Stamp;
+pub use format::{Level, Line, Stamp};
 pub use layer::{Levels, install};
 pub use writer::{Log, Sink};

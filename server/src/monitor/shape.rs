@@ -51,6 +51,24 @@ pub struct Varz<'a> {
     pub cores: usize,
     pub gomaxprocs: usize,
     pub cpu: Float,
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    pub http_req_stats: BTreeMap<&'static str, u64>,
+    pub config_load_time: String,
+    pub config_digest: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: &'a BTreeMap<String, String>,
+    pub slow_consumer_stats: ByKind,
+    pub stale_connection_stats: ByKind,
+    pub disk_io_wait_stats: DiskWaits,
+    pub petrel: Petrel<'a>,
+}
+
+/// What comes and goes; part of `/varz`.
+#[derive(Serialize)]
+pub struct Traffic {
     pub connections: u64,
     pub total_connections: u64,
     pub routes: u64,
@@ -68,17 +86,6 @@ pub struct Varz<'a> {
     pub stale_connections: u64,
     pub stalled_clients: u64,
     pub subscriptions: u64,
-    pub http_req_stats: BTreeMap<&'static str, u64>,
-    pub config_load_time: String,
-    pub config_digest: &'a str,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    pub tags: &'a [String],
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: &'a BTreeMap<String, String>,
-    pub slow_consumer_stats: ByKind,
-    pub stale_connection_stats: ByKind,
-    pub disk_io_wait_stats: DiskWaits,
-    pub petrel: Petrel<'a>,
 }
 
 /// A counter for each kind of connection.

@@ -2,7 +2,7 @@
 
 use super::gather;
 use super::json::Float;
-use super::shape::{ByKind, DiskWaits, Petrel, Unconfigured, Varz};
+use super::shape::{ByKind, DiskWaits, Petrel, Traffic, Unconfigured, Varz};
 use super::state::Monitor;
 use super::time::{rfc3339, seconds_between, uptime};
 use crate::{process, version};
@@ -57,6 +57,29 @@ pub fn varz<'a>(monitor: &'a Monitor, cores: &[Option<CoreStatistics>]) -> Varz<
         cores: about.processor_count,
         gomaxprocs: about.cpus.len(),
         cpu: Float(monitor.processor_percent()),
+        traffic: traffic(&sum),
+        http_req_stats: monitor.requests(),
+        config_load_time: rfc3339(about.config_load_time),
+        config_digest: &about.config_digest,
+        tags: &options.server_tags,
+        metadata: &options.server_metadata,
+        slow_consumer_stats: ByKind { clients: sum.slow_consumers, ..ByKind::default() },
+        stale_connection_stats: ByKind { clients: sum.stale_connections, ..ByKind::default() },
+        disk_io_wait_stats: DiskWaits::default(),
+        petrel: Petrel {
+            version: version::PETREL,
+            backend: about.backend,
+            cpus: &about.cpus,
+            panics: sum.panics,
+            refused_connections: sum.refused_connections,
+            dropped_msgs: sum.dropped_msgs,
+        },
+    }
+}
+
+/// There are only clients yet: what came from them is all that came.
+fn traffic(sum: &CoreStatistics) -> Traffic {
+    Traffic {
         connections: sum.connections,
         total_connections: sum.total_connections,
         routes: 0,
@@ -74,22 +97,6 @@ pub fn varz<'a>(monitor: &'a Monitor, cores: &[Option<CoreStatistics>]) -> Varz<
         stale_connections: sum.stale_connections,
         stalled_clients: sum.stalled_clients,
         subscriptions: sum.subscriptions,
-        http_req_stats: monitor.requests(),
-        config_load_time: rfc3339(about.config_load_time),
-        config_digest: &about.config_digest,
-        tags: &options.server_tags,
-        metadata: &options.server_metadata,
-        slow_consumer_stats: ByKind { clients: sum.slow_consumers, ..ByKind::default() },
-        stale_connection_stats: ByKind { clients: sum.stale_connections, ..ByKind::default() },
-        disk_io_wait_stats: DiskWaits::default(),
-        petrel: Petrel {
-            version: version::PETREL,
-            backend: about.backend,
-            cpus: &about.cpus,
-            panics: sum.panics,
-            refused_connections: sum.refused_connections,
-            dropped_msgs: sum.dropped_msgs,
-        },
     }
 }
 

@@ -75,7 +75,8 @@ fn server_options() -> Options {
         info,
         listen: SocketAddr::new(SERVER, PORT),
         limits,
-        ping_interval: Duration::from_secs(10),
+        // The first PING comes soon all the same. Those who do not answer are a scenario of their own.
+        ping_interval: Duration::from_secs(600),
         closed_clients_max: 1000,
         memory_budget_bytes: 64 * 1024 * 1024,
         ..Options::default()

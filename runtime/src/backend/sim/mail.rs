@@ -107,9 +107,10 @@ impl<M: Send> SimMailPort<M> {
     }
 
     pub(crate) fn want_room(&mut self) {
-        open(&self.outgoing).room_wanted = true;
-        let numbers = [self.own.node as u64, self.own.core as u64, self.peer.core as u64];
-        self.network.lock().ground.fault(FaultKind::MailboxFull, "mailbox-full", &numbers);
+        if !std::mem::replace(&mut open(&self.outgoing).room_wanted, true) {
+            let numbers = [self.own.node as u64, self.own.core as u64, self.peer.core as u64];
+            self.network.lock().ground.fault(FaultKind::MailboxFull, "mailbox-full", &numbers);
+        }
     }
 
     pub(crate) fn sent(&self) -> u64 {

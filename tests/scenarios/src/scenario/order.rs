@@ -27,7 +27,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     if payload_bytes_max > 10_000 {
         plan.world.socket_buffer_bytes = (65_536, 262_144);
     }
-    let writes = random.within(4..=30);
+    let (writes_max, verbs_max) = if payload_bytes_max > 10_000 { (50, 4) } else { (240, 12) };
+    let writes = random.within(4..=30).min(1 + writes_max / count);
     let habits = (0..count)
         .map(|client| {
             let permanent = (0..random.within(0..=2)).map(|_| Interest {
@@ -42,7 +43,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 // Not everybody publishes.
                 writes: if client % 3 == 0 { 0 } else { writes },
                 pause_max: Duration::from_millis(10),
-                verbs_max: 12,
+                verbs_max,
                 payload_bytes_max,
                 departs: client % 5 == 4,
                 ..Habits::default()
