@@ -61,9 +61,9 @@ impl Wire {
         }
         let (head, header_size, total_size) = parse_head(&line)
             .ok_or_else(|| Mismatch(format!("expected a message, got the line {line:?}")))?;
-        let mut header = self.take_bytes(total_size);
+        let mut header = self.try_take_bytes(total_size)?;
         let payload = header.split_off(header_size);
-        let end = self.take_bytes(2);
+        let end = self.try_take_bytes(2)?;
         if end != b"\r\n" {
             return Err(Mismatch(format!("the message {line:?} is followed by {end:?} instead of CRLF")));
         }

@@ -6,7 +6,7 @@
 
 use crate::mail::{Mail, Origin, Stall};
 use crate::mutation::Mutation;
-use crate::session::client::Holds;
+use crate::session::client::{AfterBarrier, Holds};
 use crate::session::keepalive::TimerKind;
 use crate::shard::Shard;
 use petrel_runtime::Io;
@@ -17,6 +17,8 @@ const STALL_NEARLY_FULL: Duration = Duration::from_millis(2);
 /// A receiver that took nothing for this long is not waited for. Long enough for one that was merely not scheduled on a
 /// crowded machine, short enough that a dead one costs its publishers a moment once.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a publisher that another core stalled is read with care.
+const CAREFUL: Duration = Duration::from_millis(100);
 /// How long publishers to a full receiver rest. Upstream's figure.
 const STALL_FULL: Duration = Duration::from_millis(5);
 
@@ -68,16 +70,29 @@ impl Shard {
                 && publisher.cid == stall.cid
             {
                 publisher.stall_wanted = 1 + u8::from(stall.full);
+                publisher.careful_until = io.now().after(CAREFUL);
                 self.apply_stall(stall.session, io);
             }
         }
     }
 
-    /// Starts the rest that the messages of this read have earned their publisher, once a read.
+    /// Ends a read: starts the rest that its messages have earned their publisher. A publisher that another core
+    /// stalled lately is not read on before that core has handled what it sent, and had its chance to stall again:
+    /// else it would send as much as fits between the cores after every rest.
     pub(crate) fn apply_stall(&mut self, key: u32, io: &mut Io<'_, Mail>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let wanted = std::mem::take(&mut session.stall_wanted);
-        if wanted == 0 || session.holds.has(Holds::STALL) || !session.takes_messages() {
+        if !session.takes_messages() {
+            return;
+        }
+        if wanted == 0 {
+            let is_careful = io.now() < session.careful_until && session.reached_out;
+            if is_careful && !session.holds.has(Holds::BARRIER) {
+                self.start_barrier(key, AfterBarrier::Verb, io);
+            }
+            return;
+        }
+        if session.holds.has(Holds::STALL) {
             return;
         }
         let rest = if wanted > 1 { STALL_FULL } else { STALL_NEARLY_FULL };

@@ -133,6 +133,8 @@ pub(crate) struct Session {
     /// when it is that many.
     pub(crate) taken_bytes: u64,
     pub(crate) taken_at: Monotonic,
+    /// Until when it is read with care, because another core stalled it.
+    pub(crate) careful_until: Monotonic,
     /// When the write under way began.
     pub(crate) write_started: Monotonic,
     /// Bytes that the kernel had taken when the write deadline was last looked at.
@@ -193,6 +195,7 @@ impl Session {
             taken_bytes: 0,
             taken_at: now,
             write_started: now,
+            careful_until: Monotonic::default(),
             taken_at_check: 0,
             peer,
             start: wall,

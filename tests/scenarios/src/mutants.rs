@@ -22,7 +22,7 @@ pub const MUTANTS: [Mutant; 20] = [
     mutant(Mutation::PongWithoutBarrier, "barrier", 50),
     mutant(Mutation::WatermarkNotWaited, "barrier", 50),
     mutant(Mutation::BarrierAheadOfBatch, "barrier", 50),
-    mutant(Mutation::ReturnsNotAwaited, "queue-groups", 200),
+    mutant(Mutation::ReturnsNotAwaited, "no-responders", 300),
     mutant(Mutation::PublishAheadOfInterest, "causality", 100),
     mutant(Mutation::EnvelopesAheadOfInterest, "causality", 100),
     mutant(Mutation::BatchReversed, "order", 20),

@@ -47,6 +47,8 @@ pub struct Habits {
     pub verbs_max: usize,
     /// Most bytes of most payloads.
     pub payload_bytes_max: usize,
+    /// How many of eight passing subscriptions end after a few messages.
+    pub limited_of_eight: usize,
     /// It answers some of the messages that want an answer.
     pub answers: bool,
     /// It closes its side right behind its last write.
@@ -137,7 +139,7 @@ impl Player {
             hand.publish(publication);
         } else if is_chosen(subscribe) {
             let mut interest = hand.random().one_of(&self.habits.interests).clone();
-            if hand.random().chance(1, 4) {
+            if hand.random().chance(self.habits.limited_of_eight, 8) {
                 interest.max = Some(hand.random().within(1..=4) as u32);
             }
             self.passing.push(hand.subscribe(interest));

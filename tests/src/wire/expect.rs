@@ -233,14 +233,26 @@ impl Wire {
     /// When they do not arrive in time.
     #[track_caller]
     pub fn take_bytes(&mut self, count: usize) -> Vec<u8> {
+        self.try_take_bytes(count).unwrap_or_else(|Mismatch(text)| panic!("{text}"))
+    }
+
+    /// As [`Wire::take_bytes`], with the failure as a value.
+    ///
+    /// # Errors
+    ///
+    /// When they do not arrive in time.
+    pub fn try_take_bytes(&mut self, count: usize) -> Result<Vec<u8>, Mismatch> {
         let deadline = Instant::now() + PATIENCE;
         while self.rest().len() < count {
             let fill = self.fill(deadline.saturating_duration_since(Instant::now()));
-            assert!(fill == Fill::Bytes, "expected {count} bytes, got {}", readable(self.rest()));
+            if fill != Fill::Bytes {
+                let (got, shown) = (self.rest().len(), readable(&self.rest()[..self.rest().len().min(100)]));
+                return Err(Mismatch(format!("expected {count} bytes, got {got}: {shown}")));
+            }
         }
         let bytes = self.rest()[..count].to_vec();
         self.take(count);
-        bytes
+        Ok(bytes)
     }
 
     /// Sends PING and expects its PONG to be the next thing that arrives: everything sent before has taken effect,

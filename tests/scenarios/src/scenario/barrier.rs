@@ -38,7 +38,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 pause_max: Duration::from_millis(20),
                 verbs_max: 4,
                 payload_bytes_max: 200,
-                ..Habits::default()
+                limited_of_eight: 2,
+        ..Habits::default()
             }
         })
         .collect();

@@ -128,7 +128,15 @@ impl Script for Conversation {
 
 fn run(seed: u64, settings: &Settings) -> Outcome {
     let mut random = Random::new(seed, SCENARIO.name);
-    let plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 3, 4, 4], (4, 16));
+    let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 3, 4, 4], (4, 16));
+    if random.chance(2, 3) {
+        // Clients answer sooner than the cores hear of each other's interest.
+        let micros = Duration::from_micros;
+        plan.world.latency = (micros(10), micros(50));
+        plan.world.jitter_max = micros(20);
+        plan.world.turn = (micros(1), micros(20));
+        plan.world.mail_delay_max = micros(*random.one_of(&[2000, 20_000]));
+    }
     let requests = random.within(10..=40);
     let left: Vec<usize> =
         (0..plan.profiles.len()).map(|client| if client % 4 == 3 { 0 } else { requests }).collect();

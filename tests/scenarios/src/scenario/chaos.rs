@@ -249,6 +249,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         weights: Weights { publish: 10, subscribe: 2, unsubscribe: 1, ping: 2, request: 0 },
         verbs_max: 10,
         payload_bytes_max: *random.one_of(&[100, 8000]),
+        limited_of_eight: 2,
         ..Habits::default()
     });
     let script = Chaos {

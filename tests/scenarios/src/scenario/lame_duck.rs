@@ -90,6 +90,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         pause_max: Duration::from_millis(200),
         verbs_max: 3,
         payload_bytes_max: 500,
+        limited_of_eight: 2,
         ..Habits::default()
     });
     let script = Farewell {

@@ -54,7 +54,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 verbs_max: 4,
                 payload_bytes_max: 100,
                 answers: client % 3 == 1,
-                ..Habits::default()
+                limited_of_eight: 2,
+        ..Habits::default()
             }
         })
         .collect();

@@ -46,7 +46,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 verbs_max,
                 payload_bytes_max,
                 departs: client % 5 == 4,
-                ..Habits::default()
+                limited_of_eight: 2,
+        ..Habits::default()
             }
         })
         .collect();

@@ -21,6 +21,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 16));
     let (subjects, patterns) = universe(&mut random, "work");
     let count = plan.profiles.len();
+    // Members that have left are asked until the news arrives.
+    plan.world.mail_delay_max = Duration::from_millis(*random.one_of(&[1, 5, 20]));
     for profile in &mut plan.profiles {
         profile.echo = random.chance(2, 3);
     }
@@ -51,6 +53,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
             pause_max: Duration::from_millis(10),
             verbs_max: 6,
             payload_bytes_max: 200,
+            limited_of_eight: 4,
             ..Habits::default()
         })
         .collect();
