@@ -6,3 +6,7 @@ verify:
 fix:
     cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
     cargo fmt --all
+
+# Known advisories against the dependencies; needs the network.
+advisories:
+    cargo deny check advisories

@@ -1,6 +1,7 @@
 //! What the other cores want of literal subjects.
 
 use super::Match;
+use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
 use smallvec::SmallVec;
 
@@ -28,12 +29,50 @@ struct RemoteQueue {
     name: Box<[u8]>,
 }
 
-/// Literal interest of the other cores. Plain interest is a counted fingerprint: 12 bytes and a little air a
-/// subject, where the subject itself would cost 60.
+/// What one core wants of literal subjects without a queue group. Counted fingerprints: 9 bytes and a little air a
+/// subject, where the subject itself would cost 60. Two subjects with one fingerprint are rare enough for a map.
+#[derive(Default)]
+struct PlainInterest {
+    fingerprints: HashTable<u64>,
+    /// How many more subjects have a fingerprint that is in the table.
+    further: HashMap<u64, u32, Prehashed>,
+}
+
+impl PlainInterest {
+    fn add(&mut self, fingerprint: u64) {
+        match self.fingerprints.entry(fingerprint, |known| *known == fingerprint, |known| *known) {
+            Entry::Occupied(_) => *self.further.entry(fingerprint).or_insert(0) += 1,
+            Entry::Vacant(place) => {
+                place.insert(fingerprint);
+            }
+        }
+    }
+
+    fn remove(&mut self, fingerprint: u64) {
+        if let Some(count) = self.further.get_mut(&fingerprint) {
+            *count -= 1;
+            if *count == 0 {
+                self.further.remove(&fingerprint);
+            }
+            return;
+        }
+        let found = self.fingerprints.find_entry(fingerprint, |known| *known == fingerprint);
+        found.expect("interest is withdrawn only after it was told").remove();
+        if self.fingerprints.is_empty() {
+            self.fingerprints = HashTable::new();
+        }
+    }
+
+    fn wants(&self, fingerprint: u64) -> bool {
+        self.fingerprints.find(fingerprint, |known| *known == fingerprint).is_some()
+    }
+}
+
+/// Literal interest of the other cores.
 pub(super) struct RemoteInterest {
     own_core: usize,
-    /// For each core: fingerprint and how many of its subjects have it.
-    plain: Vec<HashTable<(u64, u32)>>,
+    /// One for each core.
+    plain: Vec<PlainInterest>,
     queues: HashMap<u64, SmallVec<[RemoteQueue; 1]>, Prehashed>,
 }
 
@@ -41,32 +80,17 @@ impl RemoteInterest {
     pub(super) fn new(core_count: usize, own_core: usize) -> RemoteInterest {
         RemoteInterest {
             own_core,
-            plain: (0..core_count).map(|_| HashTable::new()).collect(),
+            plain: (0..core_count).map(|_| PlainInterest::default()).collect(),
             queues: HashMap::default(),
         }
     }
 
     pub(super) fn change_literal(&mut self, core: usize, fingerprint: u64, added: bool) {
         assert_ne!(core, self.own_core, "a core does not tell itself");
-        let table = &mut self.plain[core];
-        let entry = table.entry(fingerprint, |entry| entry.0 == fingerprint, |entry| entry.0);
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(mut found) => {
-                if added {
-                    found.get_mut().1 += 1;
-                } else if found.get().1 > 1 {
-                    found.get_mut().1 -= 1;
-                } else {
-                    found.remove();
-                    if table.is_empty() {
-                        *table = HashTable::new();
-                    }
-                }
-            }
-            hashbrown::hash_table::Entry::Vacant(place) => {
-                assert!(added, "interest is withdrawn only after it was told");
-                place.insert((fingerprint, 1));
-            }
+        if added {
+            self.plain[core].add(fingerprint);
+        } else {
+            self.plain[core].remove(fingerprint);
         }
     }
 
@@ -93,8 +117,8 @@ impl RemoteInterest {
     }
 
     pub(super) fn collect(&self, fingerprint: u64, found: &mut Match) {
-        for (core, table) in self.plain.iter().enumerate() {
-            if table.find(fingerprint, |entry| entry.0 == fingerprint).is_some() {
+        for (core, plain) in self.plain.iter().enumerate() {
+            if plain.wants(fingerprint) {
                 found.cores |= 1 << core;
             }
         }
@@ -113,5 +137,24 @@ pub(super) fn add_remote(found: &mut Match, core: u16, name: &[u8], weight: u32)
     match queue.remote.iter_mut().find(|remote| remote.0 == core) {
         Some(remote) => remote.1 += weight,
         None => queue.remote.push((core, weight)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_that_share_a_fingerprint_are_counted() {
+        let mut plain = PlainInterest::default();
+        for _ in 0..3 {
+            plain.add(7);
+        }
+        plain.add(8);
+        for left in [2, 1, 0] {
+            plain.remove(7);
+            assert_eq!(plain.wants(7), left > 0);
+        }
+        assert!(plain.wants(8) && plain.further.is_empty());
     }
 }

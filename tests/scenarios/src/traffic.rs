@@ -11,6 +11,9 @@ pub const BEGIN: u32 = 1;
 /// Told to a client when another one has read a PONG: PING now.
 const PING_NOW: u32 = 2;
 
+/// Most subscriptions that a client has for a while: each message goes to all that match.
+const PASSING_MAX: usize = 5;
+
 /// How often a client does what, relative to each other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weights {
@@ -137,7 +140,7 @@ impl Player {
             let subject = hand.random().one_of(&self.habits.services).clone();
             let publication = self.publication(subject, Some(reply), hand.random());
             hand.publish(publication);
-        } else if is_chosen(subscribe) {
+        } else if is_chosen(subscribe) && self.passing.len() < PASSING_MAX {
             let mut interest = hand.random().one_of(&self.habits.interests).clone();
             if hand.random().chance(self.habits.limited_of_eight, 8) {
                 interest.max = Some(hand.random().within(1..=4) as u32);

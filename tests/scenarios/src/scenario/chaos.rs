@@ -33,6 +33,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
         "Loss",
         "AcceptFailed",
         "PartitionHeld",
+        "GivenUp",
+        "Stall",
         "ClockStep",
         "MailboxFull",
     ],
@@ -214,8 +216,8 @@ fn bad_times(random: &mut Random) -> FaultOptions {
         slow_turn_max: Duration::from_millis(50),
         clock_step_per_million: 1000,
         clock_step_max: Duration::from_secs(60),
-        partition_interval_mean: Duration::from_millis(*random.one_of(&[300, 3000])),
-        partition_max: Duration::from_millis(*random.one_of(&[200, 4000])),
+        // The scenario cuts clients off by itself: the world would choose two clients mostly.
+        ..FaultOptions::none()
     }
 }
 
@@ -269,10 +271,37 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
 
 /// The bad times, and what must hold for those who came through them.
 fn storm(run: &mut Run<Chaos>) -> bool {
-    let length = Duration::from_millis(run.play_mut().stage.random.within(500..=2500) as u64);
-    run.until_with_sweeps(length, |_| false);
-    run.world.calm();
+    let strokes = run.play_mut().stage.random.within(2..=10);
+    let client_count = run.plan.profiles.len();
+    let mut cut_off = Vec::new();
+    for _ in 0..strokes {
+        let (client, kind, pause) = {
+            let random = &mut run.play_mut().stage.random;
+            (random.below(client_count), random.below(6), Duration::from_millis(random.within(50..=400) as u64))
+        };
+        let (server, node) = (run.server.number(), run.node_of(client));
+        match kind {
+            0 => run.world.partition(server, node),
+            1 => run.world.partition_one_way(server, node),
+            2 => run.world.partition_one_way(node, server),
+            3 => run.world.reset_connections(server, node),
+            4 => run.world.stall(server, pause / 4),
+            _ => run.world.stall(node, pause),
+        }
+        if kind < 3 {
+            cut_off.push(node);
+        }
+        run.until_with_sweeps(pause, |_| false);
+        if run.play_mut().stage.random.chance(1, 2) {
+            cut_off.drain(..).for_each(|node| run.world.heal(server, node));
+        }
+    }
     run.play_mut().script.is_calm = true;
+    if run.play_mut().stage.random.chance(1, 4) {
+        // Whoever is cut off now is given up.
+        run.pass(run.plan.world.retransmit_give_up * 2);
+    }
+    run.world.calm();
     run.poke_all(Poke::Script(CALM));
     // Connections that hang are noticed: then everybody who is left gets a PONG.
     run.pass(NOTICING_MAX);

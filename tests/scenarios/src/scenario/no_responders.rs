@@ -18,6 +18,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 fn run(seed: u64, settings: &Settings) -> Outcome {
     let mut random = Random::new(seed, SCENARIO.name);
     let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 16));
+    // Reports are under way for a while.
+    plan.world.mail_delay_max = Duration::from_millis(*random.one_of(&[1, 5, 20]));
     let count = plan.profiles.len();
     let is_requester = |client: usize| client % 2 == 0;
     for (client, profile) in plan.profiles.iter_mut().enumerate() {
@@ -34,7 +36,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
             interests.push(Interest { pattern: pattern.clone(), queue, ..Interest::default() });
         }
     }
-    let writes = random.within(10..=40);
+    let writes = random.within(20..=60);
     let habits = (0..count)
         .map(|client| {
             let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
@@ -45,16 +47,16 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 subjects: services.clone(),
                 services: services.clone(),
                 weights: if is_requester {
-                    Weights { request: 8, subscribe: 1, unsubscribe: 1, ping: 1, publish: 1 }
+                    Weights { request: 6, subscribe: 1, unsubscribe: 1, ping: 3, publish: 1 }
                 } else {
-                    Weights { request: 0, subscribe: 4, unsubscribe: 4, ping: 1, publish: 1 }
+                    Weights { request: 0, subscribe: 4, unsubscribe: 6, ping: 1, publish: 1 }
                 },
                 writes,
                 pause_max: Duration::from_millis(10),
-                verbs_max: 4,
+                verbs_max: 3,
                 payload_bytes_max: 100,
                 answers: client % 3 == 1,
-                limited_of_eight: 2,
+                limited_of_eight: 5,
         ..Habits::default()
             }
         })

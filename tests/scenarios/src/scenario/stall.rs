@@ -212,7 +212,11 @@ fn trickle(run: &mut Run<Flood>) {
     let fills = |run: &mut Run<Flood>| {
         records(run).iter().any(|record| record.cid == cid && record.pending_bytes < enough)
     };
+    let end = run.world.now().after(Duration::from_secs(10));
     while fills(run) && !run.has_failed() {
+        if run.world.now() > end {
+            run.play_mut().stage.ledger.violate("nothing heaps up for the dead receiver any more");
+        }
         run.pass(Duration::from_millis(10));
     }
     run.play_mut().script.pace = Pace::Trickle;
