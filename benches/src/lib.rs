@@ -25,3 +25,33 @@ pub fn payload(bytes: usize) -> Vec<u8> {
 
 /// Headers of a message with one field.
 pub const HEADERS: &[u8] = b"NATS/1.0\r\nNats-Msg-Id: 0123456789abcdef\r\n\r\n";
+
+/// Numbers below `count` in an order as subjects are used: number k has the weight 1 / (k + 1). The same seed gives
+/// the same order.
+pub fn zipf(count: usize, draws: usize, seed: u64) -> Vec<usize> {
+    let mut total = 0.0;
+    let sums: Vec<f64> = (1..=count)
+        .map(|rank| {
+            total += 1.0 / rank as f64;
+            total
+        })
+        .collect();
+    let mut state = seed;
+    (0..draws)
+        .map(|_| {
+            let point = unit(&mut state) * total;
+            sums.partition_point(|sum| *sum <= point).min(count - 1)
+        })
+        .collect()
+}
+
+/// The next number of a splitmix64 generator (Steele, Lea, Flood 2014), as a fraction in `0.0..1.0`.
+fn unit(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    // 53 bits are what a fraction holds.
+    (mixed >> 11) as f64 / (1u64 << 53) as f64
+}

@@ -17,6 +17,8 @@ const SPACING_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct LameDuck {
     /// When the last client is to be gone.
     deadline: Monotonic,
+    /// The grace period is over.
+    is_closing: bool,
     /// This core has said that it has no client left.
     said_empty: bool,
     /// Core 0: cores that have said so.
@@ -33,6 +35,7 @@ impl Shard {
         let now = io.now();
         self.lame_duck = Some(LameDuck {
             deadline: now.after(self.options.lame_duck_duration),
+            is_closing: false,
             said_empty: false,
             empty_cores: 0,
         });
@@ -63,16 +66,22 @@ impl Shard {
 
     /// Closes one client and sets the time for the next, so that the last goes at the deadline.
     pub(crate) fn lame_duck_step(&mut self, io: &mut Io<'_, Mail>) {
-        let Some(lame_duck) = &self.lame_duck else { return };
-        let deadline = lame_duck.deadline;
         let open: Vec<u32> = self
             .sessions
             .iter()
             .filter(|(_, session)| !matches!(session.phase, Phase::Closing(_)))
             .map(|(key, _)| key)
             .collect();
+        let Some(lame_duck) = self.lame_duck.as_mut() else { return };
         if open.is_empty() {
             return;
+        }
+        let deadline = lame_duck.deadline;
+        if !lame_duck.is_closing {
+            lame_duck.is_closing = true;
+            if self.core.0 == 0 {
+                tracing::info!("Closing existing clients");
+            }
         }
         let left = deadline.since(io.now());
         let key = open[self.pick(open.len())];

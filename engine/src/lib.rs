@@ -5,6 +5,8 @@
 mod acceptor;
 mod account;
 mod arena;
+#[cfg(feature = "benchmarks")]
+pub mod benchmarks;
 mod interest;
 mod lame_duck;
 mod mail;

@@ -69,6 +69,8 @@
 //! ```
 
 pub mod backend;
+#[cfg(feature = "benchmarks")]
+pub mod benchmarks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod control;

@@ -36,6 +36,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Plain subscriptions, cores, and queue groups with their members here and their number elsewhere.
+type Receivers = (Vec<u32>, u64, Vec<(String, Vec<u32>, usize)>);
+/// Subject and queue group.
 type Wanted = (String, Option<&'static str>);
 
 #[derive(Default)]
@@ -45,7 +48,7 @@ struct Model {
 }
 
 impl Model {
-    fn expected(&self, literal: &str) -> (Vec<u32>, u64, Vec<(String, Vec<u32>, usize)>) {
+    fn expected(&self, literal: &str) -> Receivers {
         let is_wanted = |wanted: &Wanted| {
             let is_literal = !subject::has_wildcard(wanted.0.as_bytes());
             (is_literal && wanted.0 == literal)
@@ -73,7 +76,7 @@ impl Model {
     }
 }
 
-fn found(found: &Match) -> (Vec<u32>, u64, Vec<(String, Vec<u32>, usize)>) {
+fn found(found: &Match) -> Receivers {
     let mut plain = found.plain.clone();
     plain.sort_unstable();
     let mut queues: Vec<_> = found

@@ -378,6 +378,8 @@ impl Shard {
             self.fail(key, None, ClosedReason::ProtocolViolation, io);
             return Flow::Closed;
         }
+        // Before the login: a refused client is listed under its name as well.
+        describe(session, &connect, None);
         let Some(identity) = authenticate(&self.options.authorization, &connect) else {
             self.refuse_login(key, Some(&connect), io);
             return Flow::Closed;

@@ -148,7 +148,7 @@ impl<S: Script> Client<S> {
             link.stream.push(data);
         }
         while let Some(link) = &mut self.link {
-            match link.stream.next() {
+            match link.stream.next_said() {
                 Ok(Some(said)) => self.heard(said, io),
                 Ok(None) => return,
                 Err(wrong) => {

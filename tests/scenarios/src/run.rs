@@ -249,6 +249,8 @@ impl<S: Script> Run<S> {
             effects.add("awaited reports", core.reports_awaited);
             effects.add("stalls", core.stalled_clients);
             effects.add("slow consumers", core.slow_consumers);
+            effects.add("dropped messages", core.dropped_msgs);
+            effects.add("refused connections", core.refused_connections);
         }
     }
 

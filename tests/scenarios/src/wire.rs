@@ -60,7 +60,7 @@ impl ServerStream {
     ///
     /// # Errors
     /// What is wrong with the bytes.
-    pub fn next(&mut self) -> Result<Option<Said>, String> {
+    pub fn next_said(&mut self) -> Result<Option<Said>, String> {
         let rest = &self.bytes[self.start..];
         let Some(line_bytes) = rest.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\n') else {
             if rest.len() >= LINE_BYTES_MAX {
@@ -169,7 +169,7 @@ mod tests {
         let mut said = Vec::new();
         for chunk in chunks {
             stream.push(chunk);
-            while let Some(next) = stream.next()? {
+            while let Some(next) = stream.next_said()? {
                 said.push(next);
             }
         }

@@ -17,6 +17,8 @@
 mod connection;
 mod message;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub use connection::{Connection, ConnectionId, PingPurpose, Profile};
 pub use message::{Message, MessageId, Publication, headers, payload};
@@ -62,6 +64,8 @@ pub struct Ledger {
     unsettled: Vec<MessageId>,
     sweep: Option<Sweep>,
     violations: Vec<String>,
+    /// The server is configured to drop messages for receivers that are slow.
+    pub tolerates_loss: bool,
     /// What clients saw happen.
     pub effects: Effects,
 }
@@ -193,6 +197,7 @@ impl Ledger {
                 continue;
             }
             match &subscription.interest.queue {
+                None if self.tolerates_loss => {}
                 None => {
                     subscription.outstanding.insert(message);
                 }

@@ -20,6 +20,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
         "deliveries",
         "envelopes",
         "slow consumers",
+        "dropped messages",
+        "refused connections",
         "stalls",
         "sudden ends",
         "half-closed",
@@ -229,6 +231,12 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     plan.server.limits.pending_max = *random.one_of(&[20_000, 100_000, 1_000_000]);
     plan.server.ping_interval = Duration::from_millis(*random.one_of(&[300, 2000]));
     plan.server.write_deadline = Duration::from_millis(*random.one_of(&[100, 1000]));
+    plan.server.write_timeout_retry = random.chance(1, 4);
+    plan.server.no_fast_producer_stall = random.chance(1, 6);
+    if random.chance(1, 3) {
+        // Who comes back is refused until his old connection is noticed to be gone.
+        plan.server.limits.connections_max = plan.profiles.len() as i64;
+    }
     for profile in &mut plan.profiles {
         profile.echo = random.chance(3, 4);
     }
@@ -263,6 +271,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         is_bare: false,
     };
     let mut run = Run::new(plan, script, random, settings);
+    let tolerates_loss = run.plan.server.no_fast_producer_stall;
+    run.play_mut().stage.ledger.tolerates_loss = tolerates_loss;
     if storm(&mut run) && all_leave(&mut run) {
         fresh_start(&mut run);
     }

@@ -21,7 +21,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     // Reports are under way for a while.
     plan.world.mail_delay_max = Duration::from_millis(*random.one_of(&[1, 5, 20]));
     let count = plan.profiles.len();
-    let is_requester = |client: usize| client % 2 == 0;
+    let is_requester = |client: usize| client.is_multiple_of(2);
     for (client, profile) in plan.profiles.iter_mut().enumerate() {
         profile.echo = random.chance(1, 2);
         if is_requester(client) {

@@ -65,7 +65,7 @@ struct Flood {
 
 impl Flood {
     fn is_flooding(client: usize) -> bool {
-        client > HEALTHY && client % 2 == 0
+        client > HEALTHY && client.is_multiple_of(2)
     }
 }
 

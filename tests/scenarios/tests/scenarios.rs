@@ -1,0 +1,66 @@
+//! Each scenario holds for a set of seeds, and its adversities took effect in it.
+//!
+//! `PETREL_SCENARIO_SEEDS` sets how many seeds each scenario is run for.
+
+use petrel_scenarios::campaign;
+use petrel_scenarios::run::Settings;
+use petrel_scenarios::scenario::find;
+
+const SEEDS: u64 = 40;
+
+fn holds(name: &str) {
+    let seeds = match std::env::var("PETREL_SCENARIO_SEEDS") {
+        Ok(text) => text.parse().expect("PETREL_SCENARIO_SEEDS is a number"),
+        Err(_) => SEEDS,
+    };
+    let scenario = find(name).expect("the scenario exists");
+    // One thread: the other scenarios run beside it.
+    let summary = campaign::run(scenario, 0..seeds, 1, &Settings::default(), false);
+    println!("{name}: {} runs: {}", summary.runs, summary.effects);
+    for (seed, violations) in &summary.failures {
+        println!("petrel-sim {name} --seed {seed}: {}", violations.join("\n    "));
+    }
+    let failed: Vec<u64> = summary.failures.iter().map(|(seed, _)| *seed).collect();
+    assert!(failed.is_empty(), "{name} broke rules with the seeds {failed:?}");
+    assert_eq!(summary.absent(scenario), Vec::<&str>::new(), "{name}: never took effect");
+}
+
+#[test]
+fn messages_of_a_publisher_stay_in_order() {
+    holds("order");
+}
+
+#[test]
+fn a_pong_is_a_barrier() {
+    holds("barrier");
+}
+
+#[test]
+fn answers_find_the_inbox_of_their_request() {
+    holds("causality");
+}
+
+#[test]
+fn queue_groups_get_each_message_once() {
+    holds("queue-groups");
+}
+
+#[test]
+fn a_notice_comes_exactly_when_nobody_received_the_request() {
+    holds("no-responders");
+}
+
+#[test]
+fn nothing_panics_or_is_left_behind_in_chaos() {
+    holds("chaos");
+}
+
+#[test]
+fn a_dead_receiver_is_closed_and_slows_nobody_for_long() {
+    holds("stall");
+}
+
+#[test]
+fn the_server_goes_away_in_order() {
+    holds("lame-duck");
+}
