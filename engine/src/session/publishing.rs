@@ -1,0 +1,147 @@
+//! PUB and HPUB.
+
+use super::client::AfterBarrier;
+use super::operations::Flow;
+use crate::interest::Match;
+use crate::mail::{Mail, Message, Origin};
+use crate::mutation::Mutation;
+use crate::shard::Shard;
+use petrel_protocol::client::{ClosedReason, ProtocolError};
+use petrel_protocol::subject;
+use petrel_runtime::Io;
+
+impl Shard {
+    #[inline]
+    pub(super) fn publish(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
+        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        if message.header_bytes.is_some() && !session.headers {
+            self.fail(key, None, ClosedReason::ProtocolViolation, io);
+            return Flow::Closed;
+        }
+        if session.changed_interest
+            && self.core_count > 2
+            && !self.is_mutated(Mutation::PublishAheadOfInterest)
+            && !self.start_barrier(key, AfterBarrier::Verb, io)
+        {
+            return Flow::Again;
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        session.in_msgs += 1;
+        session.in_bytes += message.bytes.len() as u64;
+        self.statistics.in_msgs += 1;
+        self.statistics.in_bytes += message.bytes.len() as u64;
+        if may_be_reserved(message) && self.is_reserved(key, message, io) {
+            return Flow::Next;
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        let origin = Origin {
+            account: session.account,
+            session: key,
+            cid: session.cid,
+            core: self.core.0,
+            echo: session.echo,
+        };
+        let wants_notice = message.reply.is_some() && session.no_responders;
+        let (verbose, pedantic) = (session.verbose, session.pedantic);
+        if pedantic && !subject::is_valid_literal(message.subject) {
+            // Upstream complains and routes it all the same.
+            self.tell(key, &ProtocolError::InvalidPublishSubject, io);
+        }
+        if verbose {
+            self.acknowledge(key, io);
+        }
+        let found = self.accounts[origin.account.index()].interest.lookup(message.subject);
+        if !found.is_empty() || wants_notice {
+            return self.route_published(key, &origin, message, &found, wants_notice, io);
+        }
+        Flow::Next
+    }
+
+    #[inline]
+    fn route_published(
+        &mut self,
+        key: u32,
+        origin: &Origin,
+        message: &Message<'_>,
+        found: &Match,
+        wants_notice: bool,
+        io: &mut Io<'_, Mail>,
+    ) -> Flow {
+        let report = if wants_notice { self.token() } else { 0 };
+        let (received, envelopes) = self.route(origin, message, found, report, io);
+        self.statistics.mails_sent += u64::from(envelopes);
+        let notice = wants_notice && !received;
+        if envelopes > 0
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            session.reached_out = true;
+            session.awaits_returns |= notice || !found.queues.is_empty();
+        }
+        match message.reply {
+            Some(reply) if notice => self.nobody_here(key, message.subject, reply, report, envelopes, io),
+            _ => Flow::Next,
+        }
+    }
+
+    /// A request that nobody on this core received: the other cores report, or the notice goes out now.
+    fn nobody_here(
+        &mut self,
+        key: u32,
+        subject: &[u8],
+        reply: &[u8],
+        report: u64,
+        envelopes: u32,
+        io: &mut Io<'_, Mail>,
+    ) -> Flow {
+        if envelopes > 0 && !self.is_mutated(Mutation::NoticeByLocalDelivery) {
+            if !self.is_mutated(Mutation::NoticeByInterest) {
+                self.await_reports(report, key, envelopes, subject, reply);
+            }
+            return Flow::Next;
+        }
+        // The notice is an answer: who gets it may rely on the SUBs that it sent before the request.
+        let changed_interest = self.sessions.get(key).is_some_and(|session| session.changed_interest);
+        if changed_interest {
+            let after = AfterBarrier::NoResponders { subject: subject.into(), reply: reply.into() };
+            if !self.start_barrier(key, after, io) {
+                return Flow::Held;
+            }
+        }
+        self.send_no_responders(key, subject, reply, io);
+        Flow::Next
+    }
+
+    /// Refuses what clients may not publish: subjects and replies that servers use among themselves.
+    #[cold]
+    fn is_reserved(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> bool {
+        let Some(session) = self.sessions.get(key) else { return true };
+        let is_system = session.account == crate::account::AccountId::SYSTEM;
+        if let Some(reply) = message.reply
+            && [b"_R_.".as_slice(), b"$JS.ACK.", b"_GR_.", b"$GR."]
+                .iter()
+                .any(|prefix| reply.starts_with(prefix))
+        {
+            let error = ProtocolError::PublishReplyPermission(reply.to_vec());
+            tracing::error!("{} - Publish Violation - Reply {error}", session.label());
+            self.tell(key, &error, io);
+            return true;
+        }
+        let subject = message.subject;
+        let is_raft = subject.starts_with(b"$NRG.") && !is_system;
+        let is_gateway = subject.starts_with(b"_GR_.") || subject.starts_with(b"$GR.");
+        if is_raft || is_gateway {
+            let error = ProtocolError::PublishPermission(subject.to_vec());
+            tracing::error!("{} - Publish Violation - {error}", session.label());
+            self.tell(key, &error, io);
+            return true;
+        }
+        false
+    }
+}
+
+/// A quick look that lets nearly every message pass: reserved names begin with `$` or `_`.
+#[inline]
+fn may_be_reserved(message: &Message<'_>) -> bool {
+    let begins_like_one = |name: &[u8]| matches!(name.first(), Some(b'$' | b'_'));
+    begins_like_one(message.subject) || message.reply.is_some_and(begins_like_one)
+}
