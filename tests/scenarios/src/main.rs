@@ -75,7 +75,13 @@ fn run(scenario: &Scenario, flags: &Flags, settings: &Settings) -> bool {
     }
     let (from, to) = flags.seeds;
     let summary = campaign::run(scenario, from..to, flags.threads, settings, false);
-    println!("{}: {} runs, {} failed: {}", scenario.name, summary.runs, summary.failures.len(), summary.effects);
+    println!(
+        "{}: {} runs, {} failed: {}",
+        scenario.name,
+        summary.runs,
+        summary.failures.len(),
+        summary.effects
+    );
     for (seed, violations) in &summary.failures {
         println!("  petrel-sim {} --seed {seed}", scenario.name);
         for violation in violations.iter().take(3) {

@@ -266,7 +266,13 @@ impl<S: Script> Run<S> {
         }
         let trace = self.world.trace();
         let closed = if violations.is_empty() { Vec::new() } else { self.closed_connections() };
-        Outcome { violations, effects, digest: trace.digest(), trace: trace.text().map(str::to_owned), closed }
+        Outcome {
+            violations,
+            effects,
+            digest: trace.digest(),
+            trace: trace.text().map(str::to_owned),
+            closed,
+        }
     }
 
     /// What the server's core 0 says of the connections that have ended, if it still runs.

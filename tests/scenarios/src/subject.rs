@@ -20,7 +20,9 @@ mod tests {
 
     #[test]
     fn tokens_are_compared_one_by_one() {
-        for (pattern, subject) in [("a.b", "a.b"), ("a.*", "a.b"), (">", "a"), ("a.>", "a.b.c"), ("*.b", "a.b")] {
+        for (pattern, subject) in
+            [("a.b", "a.b"), ("a.*", "a.b"), (">", "a"), ("a.>", "a.b.c"), ("*.b", "a.b")]
+        {
             assert!(matches(pattern, subject), "{pattern} {subject}");
         }
         for (pattern, subject) in [("a.b", "a"), ("a", "a.b"), ("a.>", "a"), ("*", "a.b"), ("a.*", "b.b")] {

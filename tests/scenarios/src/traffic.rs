@@ -85,12 +85,7 @@ impl Traffic {
     pub fn new(habits: Vec<Habits>) -> Traffic {
         let players: Vec<Player> = habits
             .into_iter()
-            .map(|habits| Player {
-                writes_left: habits.writes,
-                habits,
-                passing: Vec::new(),
-                requests: 0,
-            })
+            .map(|habits| Player { writes_left: habits.writes, habits, passing: Vec::new(), requests: 0 })
             .collect();
         let busy = players.iter().filter(|player| player.writes_left > 0).count();
         Traffic { players, busy }

@@ -117,8 +117,7 @@ impl MessageHead {
         let wrong = || format!("a message line that is wrong: {arguments:?}");
         let words: Vec<&str> = arguments.split(' ').collect();
         let sizes = if with_headers { 2 } else { 1 };
-        let (names, sizes) =
-            words.split_at_checked(words.len().saturating_sub(sizes)).ok_or_else(wrong)?;
+        let (names, sizes) = words.split_at_checked(words.len().saturating_sub(sizes)).ok_or_else(wrong)?;
         let (subject, sid, reply) = match names {
             [subject, sid] => (*subject, *sid, None),
             [subject, sid, reply] => (*subject, *sid, Some((*reply).to_owned())),
@@ -142,7 +141,8 @@ impl MessageHead {
             return Err(format!("a message on {:?} that does not end where it says", self.subject));
         };
         let (headers, payload) = message.split_at(self.header_bytes.unwrap_or(0));
-        if self.header_bytes.is_some() && !(headers.starts_with(b"NATS/1.0") && headers.ends_with(b"\r\n\r\n"))
+        if self.header_bytes.is_some()
+            && !(headers.starts_with(b"NATS/1.0") && headers.ends_with(b"\r\n\r\n"))
         {
             return Err(format!("headers that are none: {:?}", lossy(headers)));
         }
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_conversation_is_understood_however_it_is_split() {
-        let bytes = b"INFO {\"a\":1} \r\nPONG\r\nMSG a.b 7 3\r\n\r\nx\r\nHMSG a 7 r 12 14\r\nNATS/1.0\r\n\r\nhi\r\n\
+        let bytes =
+            b"INFO {\"a\":1} \r\nPONG\r\nMSG a.b 7 3\r\n\r\nx\r\nHMSG a 7 r 12 14\r\nNATS/1.0\r\n\r\nhi\r\n\
             +OK\r\nPING\r\n-ERR 'no'\r\n";
         let expected = vec![
             Said::Info("{\"a\":1}".into()),

@@ -12,10 +12,16 @@ fn hunt(mutant: &Mutant) -> Result<String, String> {
     let settings = Settings { mutation: Some(mutant.mutation), ..Settings::default() };
     let summary = campaign::run(scenario, 0..mutant.seeds_max, 1, &settings, true);
     let Some((seed, violations)) = summary.failures.first() else {
-        return Err(format!("{:?} was not found in {} runs of {}", mutant.mutation, summary.runs, mutant.scenario));
+        return Err(format!(
+            "{:?} was not found in {} runs of {}",
+            mutant.mutation, summary.runs, mutant.scenario
+        ));
     };
     let found = &violations[0];
-    Ok(format!("{:?}: {} --seed {seed}, after {} runs: {found}", mutant.mutation, mutant.scenario, summary.runs))
+    Ok(format!(
+        "{:?}: {} --seed {seed}, after {} runs: {found}",
+        mutant.mutation, mutant.scenario, summary.runs
+    ))
 }
 
 #[test]

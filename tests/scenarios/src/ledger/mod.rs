@@ -207,8 +207,8 @@ impl Ledger {
                 Some(_) => {}
             }
         }
-        let wants_notice = profile.no_responders
-            && publication.reply.as_ref().is_some_and(|reply| self.hears(id, reply));
+        let wants_notice =
+            profile.no_responders && publication.reply.as_ref().is_some_and(|reply| self.hears(id, reply));
         if let (true, Some(reply)) = (wants_notice, &publication.reply) {
             self.requests.insert(reply.clone(), message);
         }
@@ -442,7 +442,8 @@ impl Ledger {
             wrong.push(format!("message {} on {subject:?}: nobody of group {group:?} got it", id.0));
         }
         if message.wants_notice && message.deliveries == 0 && message.notices_when_acknowledged == 0 {
-            let missing = if message.notices == 0 { "no notice came" } else { "its notice came after the PONG" };
+            let missing =
+                if message.notices == 0 { "no notice came" } else { "its notice came after the PONG" };
             wrong.push(format!("request {} on {subject:?}: nobody received it, and {missing}", id.0));
         }
         self.effects.add("messages settled", 1);

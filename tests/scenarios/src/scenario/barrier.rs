@@ -22,10 +22,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     let writes = random.within(10..=40);
     let habits = (0..plan.profiles.len())
         .map(|_| {
-            let permanent = (0..random.within(0..=3)).map(|_| Interest {
-                pattern: random.one_of(&patterns).clone(),
-                ..Interest::default()
-            });
+            let permanent = (0..random.within(0..=3))
+                .map(|_| Interest { pattern: random.one_of(&patterns).clone(), ..Interest::default() });
             Habits {
                 permanent: permanent.collect(),
                 interests: patterns
@@ -39,7 +37,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 verbs_max: 4,
                 payload_bytes_max: 200,
                 limited_of_eight: 2,
-        ..Habits::default()
+                ..Habits::default()
             }
         })
         .collect();

@@ -287,7 +287,11 @@ fn storm(run: &mut Run<Chaos>) -> bool {
     for _ in 0..strokes {
         let (client, kind, pause) = {
             let random = &mut run.play_mut().stage.random;
-            (random.below(client_count), random.below(6), Duration::from_millis(random.within(50..=400) as u64))
+            (
+                random.below(client_count),
+                random.below(6),
+                Duration::from_millis(random.within(50..=400) as u64),
+            )
         };
         let (server, node) = (run.server.number(), run.node_of(client));
         match kind {

@@ -149,7 +149,9 @@ fn lame_duck(run: &mut Run<Farewell>) -> bool {
             && ended < began.after(grace)
         {
             let early = ended.since(began);
-            play.stage.ledger.violate(format!("client {client} was closed after {early:?} of {grace:?} grace"));
+            play.stage
+                .ledger
+                .violate(format!("client {client} was closed after {early:?} of {grace:?} grace"));
         }
     }
     play.stage.ledger.effects.add("lame ducks", 1);

@@ -57,7 +57,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 payload_bytes_max: 100,
                 answers: client % 3 == 1,
                 limited_of_eight: 5,
-        ..Habits::default()
+                ..Habits::default()
             }
         })
         .collect();

@@ -13,7 +13,15 @@ use std::time::Duration;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "order",
     about: "messages of a publisher arrive in order, whole and once, however fast they are published",
-    needs: &["deliveries", "envelopes", "delayed PONGs", "MailboxFull", "MailSplit", "SendPending", "departures"],
+    needs: &[
+        "deliveries",
+        "envelopes",
+        "delayed PONGs",
+        "MailboxFull",
+        "MailSplit",
+        "SendPending",
+        "departures",
+    ],
     run,
 };
 
@@ -31,10 +39,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     let writes = random.within(4..=30).min(1 + writes_max / count);
     let habits = (0..count)
         .map(|client| {
-            let permanent = (0..random.within(0..=2)).map(|_| Interest {
-                pattern: random.one_of(&patterns).clone(),
-                ..Interest::default()
-            });
+            let permanent = (0..random.within(0..=2))
+                .map(|_| Interest { pattern: random.one_of(&patterns).clone(), ..Interest::default() });
             Habits {
                 permanent: permanent.collect(),
                 interests: patterns.iter().map(|pattern| plain(pattern)).collect(),
@@ -47,7 +53,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 payload_bytes_max,
                 departs: client % 5 == 4,
                 limited_of_eight: 2,
-        ..Habits::default()
+                ..Habits::default()
             }
         })
         .collect();

@@ -36,10 +36,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     let interests: Vec<Interest> =
         groups.iter().flat_map(|group| patterns.iter().map(|pattern| member(pattern, group))).collect();
     let writes = random.within(10..=40);
-    let permanent = |pattern: &str, group: &str| Interest {
-        is_permanent: true,
-        ..member(&pattern.to_owned(), group)
-    };
+    let permanent =
+        |pattern: &str, group: &str| Interest { is_permanent: true, ..member(&pattern.to_owned(), group) };
     let mut habits: Vec<Habits> = (0..count)
         .map(|client| Habits {
             interests: interests.clone(),

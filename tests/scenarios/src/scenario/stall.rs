@@ -15,7 +15,14 @@ use std::time::Duration;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "stall",
     about: "a dead receiver is closed; it delays its publishers by a few milliseconds and nobody else",
-    needs: &["deliveries", "envelopes", "stalls", "slow consumers", "closed by pending bytes", "closed by deadline"],
+    needs: &[
+        "deliveries",
+        "envelopes",
+        "stalls",
+        "slow consumers",
+        "closed by pending bytes",
+        "closed by deadline",
+    ],
     run,
 };
 
