@@ -1,6 +1,7 @@
 //! A core below its program: its state, and the turn that all backends share.
 
 use crate::backend::{Completion, Sockets};
+use crate::file::{FileDriver, PortDriver};
 use crate::io::Io;
 use crate::launch::BackendKind;
 use crate::mailbox::MailPort;
@@ -30,6 +31,7 @@ pub struct CoreState<M> {
     pub(crate) timers: TimerWheel,
     pub(crate) random: RandomStream,
     pub(crate) tasks: Tasks,
+    pub(crate) files: PortDriver,
     /// The program asked for the end.
     pub(crate) stopping: bool,
 }
@@ -44,6 +46,7 @@ pub(crate) struct CoreParts<M> {
     pub(crate) mail: Vec<MailPort<M>>,
     pub(crate) random_seed: u64,
     pub(crate) tasks: Tasks,
+    pub(crate) files: FileDriver,
 }
 
 impl<M: Send + 'static> CoreState<M> {
@@ -61,14 +64,15 @@ impl<M: Send + 'static> CoreState<M> {
             timers: TimerWheel::new(now),
             random: RandomStream::from_seed(parts.random_seed),
             tasks: parts.tasks,
+            files: PortDriver::new(parts.files),
             stopping: false,
         }
     }
 
     /// Whether the next turn would find something without waiting: sockets' completions already gathered,
-    /// mail, room that was waited for, tasks. Orders and timers are not looked at.
+    /// mail, room that was waited for, tasks, ended file operations. Orders and timers are not looked at.
     pub(crate) fn has_work(&mut self) -> bool {
-        if self.sockets.has_ready() || self.tasks.has_work() {
+        if self.sockets.has_ready() || self.tasks.has_work() || self.files.has_work() {
             return true;
         }
         let ports = self.mail.iter_mut().zip(&self.room_awaited);
@@ -122,7 +126,9 @@ pub(crate) fn turn<P: Program>(
         deliver(program, state, None, Event::Order(order));
     }
     handled |= fire_timers(program, state, due_timers);
+    state.files.gather(&mut state.sockets);
     handled |= run_tasks(program, state);
+    state.files.submit(&mut state.sockets);
     if handled {
         guarded(program, state, None, |program, io| program.finish_turn(io));
     }

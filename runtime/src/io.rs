@@ -1,5 +1,6 @@
 //! The world as a program sees it.
 
+use crate::file::Files;
 use crate::launch::BackendKind;
 use crate::net::{Detached, ListenOptions, ListenerId, SendOutcome, SocketId};
 use crate::program::CoreId;
@@ -152,6 +153,11 @@ impl<M: Send + 'static> Io<'_, M> {
     /// when the core stops.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
         self.core.tasks.spawn(task);
+    }
+
+    /// The files that tasks of this core can reach. The handle is for this core alone.
+    pub fn files(&self) -> Files {
+        Files { port: self.core.files.port.clone() }
     }
 
     /// Ends this core's loop after the current turn. Open sockets are closed.

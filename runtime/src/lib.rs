@@ -76,6 +76,7 @@ pub mod conformance;
 mod control;
 mod core;
 mod cpu;
+pub mod file;
 mod io;
 mod launch;
 mod mailbox;

@@ -3,6 +3,7 @@
 use crate::backend::{EpollSockets, Sockets, UringSockets};
 use crate::control::OrderInbox;
 use crate::core::{self, CoreParts, CoreState};
+use crate::file::{FileDriver, FileThreads};
 use crate::launch::BackendKind;
 use crate::mailbox::RingPort;
 use crate::program::{CoreId, Program};
@@ -118,6 +119,7 @@ fn run_loop<P: Program>(
         mail: seat.ports.into_iter().map(Into::into).collect(),
         random_seed,
         tasks: Tasks::new(wake.clone()),
+        files: FileDriver::Threads(FileThreads::new(wake.clone())),
     });
     let mut program = make();
     core::start(&mut program, &mut state);

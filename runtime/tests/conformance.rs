@@ -82,6 +82,7 @@ suite! {
     mail_keeps_its_order
     mail_counts_as_consumed_when_handled
     room_is_waited_for_and_told
+    room_is_told_after_spilled_mail_has_moved
     mail_beyond_the_ring_spills_and_arrives
     orders_wake_a_parked_core
     a_stopped_core_closes_its_sockets
@@ -90,5 +91,10 @@ suite! {
     both_families_reach_one_listener
     many_sockets_at_once
     cores_draw_different_numbers
+    what_is_written_is_read
+    names_are_made_changed_and_removed
+    a_folder_is_locked_once
+    futures_can_be_dropped
+    a_core_stops_with_files_in_use
     no_wake_up_is_lost
 }

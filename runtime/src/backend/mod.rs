@@ -13,6 +13,7 @@ mod uring;
 
 pub use crate::core::CoreState;
 
+use crate::file::{Operation, Outcome};
 use crate::net::{Detached, End, ListenOptions, ListenerId, SendOutcome, SocketId};
 use crate::time::Monotonic;
 use std::io::ErrorKind;
@@ -170,6 +171,23 @@ impl Sockets {
     /// Gives back the bytes of a [`Completion::Received`] after the program has seen them.
     pub(crate) fn recycle(&mut self, buffer: ReadBuffer) {
         dispatch!(self, inner => inner.recycle(buffer));
+    }
+
+    /// Begins a file operation in the sockets' own queue; gives it back when it is not of a kind that goes
+    /// there.
+    pub(crate) fn begin_file_operation(&mut self, ticket: u64, operation: Operation) -> Option<Operation> {
+        match self {
+            Sockets::Uring(inner) => inner.begin_file_operation(ticket, operation),
+            _ => Some(operation),
+        }
+    }
+
+    /// The next of the file operations that the last [`Sockets::poll`] found ended.
+    pub(crate) fn next_file_outcome(&mut self) -> Option<(u64, Outcome)> {
+        match self {
+            Sockets::Uring(inner) => inner.next_file_outcome(),
+            _ => None,
+        }
     }
 
     /// Whether the next [`Sockets::poll`] would gather something that the kernel need not be asked for, so

@@ -14,6 +14,9 @@ enum RoomOrder {
     Politely(u64),
     /// Send this many mails as consequences: they always go in.
     Always(u64),
+    /// Send this many as consequences, and then wait for room as one with new work does. What spilled takes
+    /// the room that is made at first.
+    AlwaysThenWait(u64),
 }
 
 /// Core 0 sends, core 1 receives and is slow.
@@ -63,6 +66,14 @@ impl Behaviour for Room {
                 self.spilled_max = io.mail_spilled();
                 io.set_timer(io.now(), TimerToken(0));
             }
+            Event::Order(RoomOrder::AlwaysThenWait(count)) => {
+                for number in 1..=count {
+                    io.mail(RECEIVER, number);
+                }
+                (self.count, self.sent) = (count + 1, count);
+                assert!(!io.mail_has_room(RECEIVER), "there is room beside spilled mail");
+                (self.waiting, self.waited) = (true, 1);
+            }
             Event::Timer(_) => {
                 if io.mail_spilled() > 0 || io.mails_consumed(RECEIVER) < self.count {
                     io.set_timer(io.now().after(Duration::from_millis(1)), TimerToken(0));
@@ -105,6 +116,17 @@ pub(super) fn room_is_waited_for_and_told(backend: Backend) {
         rig.order(0, RoomOrder::Politely(count));
         receive_all(&mut rig, count);
         assert!(rig.expect("waited") > 0, "there was always room");
+        rig.finish();
+    }
+}
+
+pub(super) fn room_is_told_after_spilled_mail_has_moved(backend: Backend) {
+    let count = backend.scale(3_000, 60);
+    for slots in [1, 4] {
+        let mut rig = Rig::with_slots(backend, 2, slots, |_: CoreId| Room::default());
+        rig.order(0, RoomOrder::AlwaysThenWait(count));
+        receive_all(&mut rig, count + 1);
+        rig.expect("waited");
         rig.finish();
     }
 }

@@ -12,6 +12,7 @@ mod crowd;
 mod echo;
 mod ending;
 mod failing;
+mod files;
 mod handover;
 mod listening;
 mod mail;
@@ -50,6 +51,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ("mail_keeps_its_order", mail::mail_keeps_its_order),
     ("mail_counts_as_consumed_when_handled", mail::mail_counts_as_consumed_when_handled),
     ("room_is_waited_for_and_told", mail_room::room_is_waited_for_and_told),
+    ("room_is_told_after_spilled_mail_has_moved", mail_room::room_is_told_after_spilled_mail_has_moved),
     ("mail_beyond_the_ring_spills_and_arrives", mail_room::mail_beyond_the_ring_spills_and_arrives),
     ("orders_wake_a_parked_core", orders::orders_wake_a_parked_core),
     ("a_stopped_core_closes_its_sockets", orders::a_stopped_core_closes_its_sockets),
@@ -58,5 +60,10 @@ pub const SCENARIOS: &[Scenario] = &[
     ("both_families_reach_one_listener", listening::both_families_reach_one_listener),
     ("many_sockets_at_once", crowd::many_sockets_at_once),
     ("cores_draw_different_numbers", randomness::cores_draw_different_numbers),
+    ("what_is_written_is_read", files::what_is_written_is_read),
+    ("names_are_made_changed_and_removed", files::names_are_made_changed_and_removed),
+    ("a_folder_is_locked_once", files::a_folder_is_locked_once),
+    ("futures_can_be_dropped", files::futures_can_be_dropped),
+    ("a_core_stops_with_files_in_use", files::a_core_stops_with_files_in_use),
     ("no_wake_up_is_lost", parking::no_wake_up_is_lost),
 ];

@@ -8,6 +8,8 @@ use crate::sim::{NodeHandle, SimOptions, World};
 use crate::time::Monotonic;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -52,6 +54,8 @@ pub(super) struct Rig<B: Behaviour> {
     line: Receiver<Report>,
     /// Notes that came while another one was waited for.
     earlier: VecDeque<(&'static str, u64)>,
+    /// Folders of this machine to be removed in the end.
+    directories: Vec<PathBuf>,
 }
 
 impl<B: Behaviour> Rig<B> {
@@ -79,6 +83,7 @@ impl<B: Behaviour> Rig<B> {
             Backend::Epoll => Drive::Real(Some(launch_on(BackendChoice::Epoll, cores, mailbox_slots, build))),
             Backend::Sim { seed } => {
                 let mut options = SimOptions::new(seed);
+                options.disk.short_write_per_million = 200_000;
                 if mailbox_slots > 0 {
                     options.mailbox_slots = (mailbox_slots, mailbox_slots);
                 }
@@ -87,7 +92,27 @@ impl<B: Behaviour> Rig<B> {
                 Drive::Sim(Box::new(world), node)
             }
         };
-        Rig { drive, cores, line, earlier: VecDeque::new() }
+        Rig { drive, cores, line, earlier: VecDeque::new(), directories: Vec::new() }
+    }
+
+    /// An empty folder.
+    pub(super) fn directory(&mut self) -> PathBuf {
+        match &mut self.drive {
+            Drive::Real(_) => {
+                static NUMBERS: AtomicU64 = AtomicU64::new(0);
+                let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+                let name = format!("petrel-conformance-{}-{number}", std::process::id());
+                let path = std::env::temp_dir().join(name);
+                std::fs::create_dir(&path).expect("a folder can be made for temporary files");
+                self.directories.push(path.clone());
+                path
+            }
+            Drive::Sim(world, node) => {
+                let path = PathBuf::from("/data");
+                world.with_disk(node.number(), |disk| disk.make_directory(&path));
+                path
+            }
+        }
     }
 
     /// Orders something. False when the core has stopped.
@@ -206,6 +231,9 @@ impl<B: Behaviour> Drop for Rig<B> {
             for orders in &node.orders {
                 orders.send(Command::Stop);
             }
+        }
+        for directory in &self.directories {
+            let _ = std::fs::remove_dir_all(directory);
         }
     }
 }

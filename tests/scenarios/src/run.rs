@@ -168,10 +168,15 @@ impl<S: Script> Run<S> {
 
     /// Has everybody who is connected get a PONG.
     pub fn sweep(&mut self) -> bool {
-        if !self.must(PATIENCE, "the PONGs of the sweep before", |play| !play.stage.ledger.is_sweeping()) {
+        // One that is under way ends first.
+        if !self.end_sweep() {
             return false;
         }
         self.play_mut().stage.begin_sweep();
+        self.end_sweep()
+    }
+
+    fn end_sweep(&mut self) -> bool {
         let is_done = self.until(PATIENCE, |play| !play.stage.ledger.is_sweeping());
         if !is_done && !self.has_failed() {
             let lacks = self.play().stage.ledger.sweep_lacks();

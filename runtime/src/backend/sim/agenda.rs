@@ -34,6 +34,8 @@ pub(super) enum Action {
     Mail { to: Place, from: usize, life: u64 },
     /// An order of a test reaches a core.
     Order { to: Place, life: u64 },
+    /// A file operation of a core ends.
+    File { place: Place, ticket: u64, life: u64 },
     /// The world cuts two nodes apart by itself.
     Partition,
     /// A cut that the world made heals.

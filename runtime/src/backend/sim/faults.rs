@@ -105,11 +105,37 @@ pub enum FaultKind {
     PowerLoss,
     /// A node's cores were held still.
     Stall,
+    /// A power cut lost a write that was not synced.
+    WriteLost,
+    /// A power cut kept only some sectors of a write that was not synced.
+    WriteTorn,
+    /// A power cut lost a change of a folder's names that was not synced.
+    NameLost,
+    /// A power cut left a file under its old and its new name.
+    NameTorn,
+    /// A sync failed and dropped what it covered.
+    SyncFailed,
+    /// A write failed.
+    WriteFailed,
+    /// A read failed.
+    ReadFailed,
+    /// A write was short.
+    ShortWrite,
+    /// A write was reported and never took place.
+    WriteVanished,
+    /// A write went to a wrong place.
+    WriteMisdirected,
+    /// A bit turned over by itself.
+    Rotten,
+    /// A write found the disk full.
+    DiskFull,
+    /// A test damaged a file.
+    Damaged,
 }
 
 impl FaultKind {
     /// All kinds, in order.
-    pub const ALL: [FaultKind; 16] = [
+    pub const ALL: [FaultKind; 29] = [
         FaultKind::SegmentSplit,
         FaultKind::ShortRead,
         FaultKind::SendPending,
@@ -126,6 +152,19 @@ impl FaultKind {
         FaultKind::ProcessCrash,
         FaultKind::PowerLoss,
         FaultKind::Stall,
+        FaultKind::WriteLost,
+        FaultKind::WriteTorn,
+        FaultKind::NameLost,
+        FaultKind::NameTorn,
+        FaultKind::SyncFailed,
+        FaultKind::WriteFailed,
+        FaultKind::ReadFailed,
+        FaultKind::ShortWrite,
+        FaultKind::WriteVanished,
+        FaultKind::WriteMisdirected,
+        FaultKind::Rotten,
+        FaultKind::DiskFull,
+        FaultKind::Damaged,
     ];
 }
 

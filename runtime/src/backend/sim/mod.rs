@@ -37,10 +37,15 @@
 
 mod agenda;
 mod connection;
+mod content;
 mod dice;
+mod disk;
+mod disk_options;
 mod faults;
+mod files;
 mod ground;
 mod mail;
+mod names;
 mod network;
 mod node;
 mod options;
@@ -50,10 +55,13 @@ mod stream;
 mod trace;
 mod world;
 
+pub use disk_options::DiskOptions;
 pub use faults::{FaultCounts, FaultKind, FaultOptions};
+pub use files::SimDisk;
 pub use options::SimOptions;
 pub use trace::Trace;
 pub use world::{Crash, NodeHandle, World};
 
+pub(crate) use files::{SimFile, SimFiles};
 pub(crate) use mail::SimMailPort;
 pub(crate) use sockets::{SimDetached, SimSockets};

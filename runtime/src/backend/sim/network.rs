@@ -6,6 +6,7 @@
 
 use super::agenda::{Action, Place};
 use super::dice::nanos;
+use super::disk::Disk;
 use super::faults::FaultKind;
 use super::ground::Ground;
 use crate::net::{End, SocketId};
@@ -173,6 +174,8 @@ pub(super) struct Host {
 pub(super) struct Network {
     pub(super) ground: Ground,
     pub(super) hosts: Vec<Host>,
+    /// The disk of each host.
+    pub(super) disks: Vec<Disk>,
     pub(super) endpoints: BTreeMap<EndpointId, Endpoint>,
     pub(super) endpoints_made: u64,
     pub(super) listeners_made: u64,
@@ -189,6 +192,7 @@ impl Network {
         let mut network = Network {
             ground,
             hosts: Vec::new(),
+            disks: Vec::new(),
             endpoints: BTreeMap::new(),
             endpoints_made: 0,
             listeners_made: 0,
@@ -215,6 +219,7 @@ impl Network {
             gates,
             clock_offset: skew,
         });
+        self.disks.push(Disk::new(cores));
         self.hosts.len() - 1
     }
 
@@ -230,6 +235,7 @@ impl Network {
 
     /// Begins another life of a node: nothing of the last one is visible.
     pub(super) fn revive(&mut self, node: usize) {
+        self.disk_loses_process(node);
         let host = &mut self.hosts[node];
         host.life += 1;
         host.powered = true;

@@ -2,10 +2,12 @@
 
 use super::agenda::Place;
 use super::dice::Dice;
+use super::files::SimFiles;
 use super::mail::connect_cores;
 use super::sockets::{SharedNetwork, SimSockets};
 use crate::backend::Sockets;
 use crate::core::{self, CoreParts, CoreState};
+use crate::file::FileDriver;
 use crate::launch::BackendKind;
 use crate::program::{CoreId, Program};
 use crate::tasks::Tasks;
@@ -117,6 +119,7 @@ impl<P: Program> AnyNode for Node<P> {
                 mail,
                 random_seed: Dice::new(self.seed, purpose).bits(),
                 tasks: Tasks::new(Arc::new(Wake::unattended())),
+                files: FileDriver::Sim(SimFiles::new(network.clone(), place, life)),
             });
             let program = (self.make)(core, count);
             self.cores[number] = Some(Core {

@@ -1,5 +1,6 @@
 //! How a world is made.
 
+use super::disk_options::DiskOptions;
 use super::faults::FaultOptions;
 use crate::time::WallTime;
 use std::time::Duration;
@@ -11,6 +12,8 @@ pub struct SimOptions {
     pub seed: u64,
     /// What goes wrong.
     pub faults: FaultOptions,
+    /// How disks behave, and what goes wrong with them.
+    pub disk: DiskOptions,
     /// Keep every entry of the trace as text.
     pub trace_text: bool,
     /// Slots of each mailbox, drawn for each node from this range. Small ones make [`crate::Io::mail_has_room`]
@@ -44,6 +47,7 @@ impl SimOptions {
         SimOptions {
             seed,
             faults: FaultOptions::none(),
+            disk: DiskOptions::honest(),
             trace_text: false,
             mailbox_slots: (2, 64),
             latency: (Duration::from_micros(50), Duration::from_millis(3)),

@@ -82,6 +82,7 @@ impl Network {
                     self.wake(to);
                 }
             }
+            Action::File { place, ticket, life } => self.file_operation_ends(place, ticket, life),
             Action::Partition => self.partition_by_chance(),
             Action::Heal { from, to, cut } => self.mend(from, to, cut),
         }

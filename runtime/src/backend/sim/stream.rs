@@ -259,12 +259,25 @@ impl Network {
         self.ground.later(latency, Action::Reset { endpoint: to });
     }
 
-    /// A reset reaches an endpoint, or is lost.
+    /// A reset reaches an endpoint, or is lost: then what it answered is sent again and answered again, until
+    /// the endpoint gives up.
     pub(super) fn reset_arrives(&mut self, id: EndpointId) {
-        let Some(endpoint) = self.endpoints.get(&id) else { return };
-        if self.passes(endpoint.remote_node, endpoint.place.node) {
-            self.fail(id, ErrorKind::ConnectionReset);
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        let (from, to) = (endpoint.remote_node, endpoint.place.node);
+        if matches!(endpoint.stage, Stage::Failed(_)) {
+            return;
         }
+        let since = *endpoint.held_since.get_or_insert(self.ground.now);
+        if self.passes(from, to) {
+            return self.fail(id, ErrorKind::ConnectionReset);
+        }
+        self.count_held(from, to);
+        if self.ground.now - since >= nanos(self.ground.options.retransmit_give_up) {
+            self.ground.fault(FaultKind::GivenUp, "gives-up", &[id.0]);
+            return self.fail(id, ErrorKind::TimedOut);
+        }
+        let pause = self.retransmit_pause(2);
+        self.ground.later(pause, Action::Reset { endpoint: id });
     }
 
     /// The connection fails at this end. What arrived before can still be read.

@@ -70,12 +70,11 @@ impl Trace {
     }
 
     fn fold_bytes(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.fold(u64::from_le_bytes(word.try_into().expect("chunks of eight bytes")));
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.fold(u64::from_le_bytes(*word));
         }
         let mut last = [0u8; 8];
-        let rest = words.remainder();
         last[..rest.len()].copy_from_slice(rest);
         // The length keeps "a" and "a\0" apart.
         self.fold(u64::from_le_bytes(last));

@@ -2,7 +2,9 @@
 
 use super::agenda::{Action, Place};
 use super::dice::{Dice, nanos};
+use super::disk_options::DiskOptions;
 use super::faults::{FaultCounts, FaultKind, FaultOptions};
+use super::files::SimDisk;
 use super::ground::Ground;
 use super::network::Network;
 use super::node::{AnyNode, Node};
@@ -185,10 +187,14 @@ impl World {
             // What is on its way to the programs of this life finds nobody.
             network.hosts[number].life += 1;
             match how {
-                Crash::Process => network.ground.fault(FaultKind::ProcessCrash, "kill", &[number as u64]),
+                Crash::Process => {
+                    network.ground.fault(FaultKind::ProcessCrash, "kill", &[number as u64]);
+                    network.disk_loses_process(number);
+                }
                 Crash::Power => {
                     network.ground.fault(FaultKind::PowerLoss, "power-loss", &[number as u64]);
                     network.lose_power(number);
+                    network.disk_loses_power(number);
                 }
             }
         }
@@ -254,11 +260,23 @@ impl World {
         network.enter_next_partition();
     }
 
+    /// Changes how disks behave from now on.
+    pub fn set_disk(&mut self, disk: DiskOptions) {
+        self.network.lock().ground.options.disk = disk;
+    }
+
+    /// Lets a test look at a node's disk, or damage it, whether the node runs or not.
+    pub fn with_disk<R>(&mut self, node: usize, look: impl FnOnce(&mut SimDisk<'_>) -> R) -> R {
+        let mut network = self.network.lock();
+        look(&mut SimDisk { network: &mut network, node })
+    }
+
     /// Ends all partitions, and stops the world from making any faults by itself from now on: the liveness
     /// phase of a scenario.
     pub fn calm(&mut self) {
         let mut network = self.network.lock();
         network.ground.options.faults = FaultOptions::none();
+        network.ground.options.disk = network.ground.options.disk.calmed();
         network.mend_all();
     }
 

@@ -6,6 +6,7 @@
 
 mod buffers;
 mod connection;
+mod files;
 mod listeners;
 mod probe;
 mod receive;
@@ -22,6 +23,7 @@ use crate::time::Monotonic;
 use crate::wake::Wake;
 use buffers::BufferPool;
 use connection::Connection;
+use files::RingFiles;
 use io_uring::{opcode, types};
 use listeners::Listener;
 use ring::{Operation, Outcome, Ring};
@@ -41,6 +43,7 @@ pub(crate) struct UringSockets {
     pool: BufferPool,
     connections: Slab<Connection>,
     listeners: BTreeMap<u32, Listener>,
+    files: RingFiles,
     next_listener: u32,
     wake: Arc<Wake>,
     /// Outcomes that this turn has not worked on yet.
@@ -66,6 +69,7 @@ impl UringSockets {
             pool,
             connections: Slab::new(),
             listeners: BTreeMap::new(),
+            files: RingFiles::default(),
             next_listener: 0,
             wake,
             outcomes: VecDeque::new(),
@@ -127,6 +131,10 @@ impl UringSockets {
                 if !outcome.continues() {
                     self.arm_wake();
                 }
+                None
+            }
+            Operation::File => {
+                self.file_ended(outcome);
                 None
             }
             Operation::Accept => self.accepted(outcome),
@@ -269,7 +277,7 @@ impl UringSockets {
                     self.close(socket);
                 }
             }
-            if self.connections.len() == 0 {
+            if self.connections.len() == 0 && self.files.under_way() == 0 {
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -292,6 +300,7 @@ impl Drop for UringSockets {
             tracing::error!("the kernel did not end all socket operations; their memory is given up");
             // The connections own the bytes being sent, the pool the memory being received into.
             std::mem::forget(std::mem::replace(&mut self.connections, Slab::new()));
+            std::mem::forget(std::mem::take(&mut self.files));
             self.pool.leak();
         }
     }

@@ -28,6 +28,8 @@ pub(super) enum Operation {
     Connect = 5,
     /// Closing the socket in this slot.
     Close = 6,
+    /// Reading, writing or flushing a file, in the slot of that operation.
+    File = 7,
 }
 
 impl Operation {
@@ -44,6 +46,7 @@ impl Operation {
             4 => Operation::Send,
             5 => Operation::Connect,
             6 => Operation::Close,
+            7 => Operation::File,
             _ => Operation::Ignored,
         }
     }
