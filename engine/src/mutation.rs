@@ -15,6 +15,8 @@ pub enum Mutation {
     BarrierAheadOfBatch,
     /// A PONG does not wait for queue envelopes and reports that are on their way back.
     ReturnsNotAwaited,
+    /// A PONG does not wait for what becomes of queue envelopes that came back and went to another core.
+    RetriesNotAwaited,
     /// A PUB does not wait until all cores know of the SUB before it.
     PublishAheadOfInterest,
     /// Envelopes are mailed before the interest of the same turn.
@@ -23,6 +25,8 @@ pub enum Mutation {
     BatchReversed,
     /// Input of a held connection is dropped.
     HeldInputDropped,
+    /// A client that closes its side loses what is being written to it.
+    EndOfInputCutsWrites,
     /// A queue envelope that nobody takes is forgotten.
     QueueEnvelopeNotReturned,
     /// A queue envelope that came back is offered on its own core only.

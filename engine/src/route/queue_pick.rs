@@ -72,6 +72,7 @@ impl Shard {
                 echo,
             };
             let found = self.accounts[envelope.account.index()].interest.lookup(message.subject);
+            let is_forgotten = self.is_mutated(Mutation::RetriesNotAwaited);
             for name in batch.queues(envelope) {
                 let Some(queue) = found.queues.iter().find(|queue| *queue.name == *name) else { continue };
                 let start = self.pick(queue.local.len().max(1));
@@ -91,6 +92,7 @@ impl Shard {
                         && session.cid == envelope.cid
                     {
                         session.reached_out = true;
+                        session.awaits_returns |= !is_forgotten;
                     }
                     self.bound_batch(core, io);
                 }

@@ -3,6 +3,7 @@
 use super::client::{Holds, Phase};
 use super::keepalive::TimerKind;
 use crate::mail::Mail;
+use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_protocol::client::{ClosedReason, ProtocolError, encode};
 use petrel_runtime::{End, Io, SendOutcome};
@@ -44,8 +45,9 @@ impl Shard {
 
     /// Hands a session's out-buffers to the kernel as far as it takes them.
     pub(crate) fn flush(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+        let is_cut_off = self.is_mutated(Mutation::EndOfInputCutsWrites);
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.out.is_writing() {
+        if session.out.is_writing() && !is_cut_off {
             // The rest follows when that is written; an end announced meanwhile has to wait for it too.
             return;
         }

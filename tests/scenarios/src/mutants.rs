@@ -18,15 +18,17 @@ const fn mutant(mutation: Mutation, scenario: &'static str, seeds_max: u64) -> M
 }
 
 /// All known bugs.
-pub const MUTANTS: [Mutant; 20] = [
+pub const MUTANTS: [Mutant; 22] = [
     mutant(Mutation::PongWithoutBarrier, "barrier", 50),
     mutant(Mutation::WatermarkNotWaited, "barrier", 50),
     mutant(Mutation::BarrierAheadOfBatch, "barrier", 50),
     mutant(Mutation::ReturnsNotAwaited, "no-responders", 300),
+    mutant(Mutation::RetriesNotAwaited, "no-responders", 2000),
     mutant(Mutation::PublishAheadOfInterest, "causality", 100),
     mutant(Mutation::EnvelopesAheadOfInterest, "causality", 100),
     mutant(Mutation::BatchReversed, "order", 20),
     mutant(Mutation::HeldInputDropped, "order", 50),
+    mutant(Mutation::EndOfInputCutsWrites, "order", 100),
     mutant(Mutation::QueueEnvelopeNotReturned, "queue-groups", 50),
     mutant(Mutation::ReturnedTriedHereOnly, "queue-groups", 100),
     mutant(Mutation::EchoToQueueMembers, "queue-groups", 20),
