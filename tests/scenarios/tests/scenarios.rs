@@ -64,3 +64,30 @@ fn a_dead_receiver_is_closed_and_slows_nobody_for_long() {
 fn the_server_goes_away_in_order() {
     holds("lame-duck");
 }
+
+/// Seeds that have found a fault, and what it was.
+const FOUND: [(&str, u64, &str); 7] = [
+    ("order", 0, "a client that closed its side lost what was being written to it"),
+    (
+        "order",
+        15,
+        "a core that waited for room in a mailbox was not woken once spilled mail had taken the room",
+    ),
+    ("no-responders", 168, "the same"),
+    ("causality", 267, "the same"),
+    ("no-responders", 22, "a PONG did not wait for reports on their way back"),
+    (
+        "no-responders",
+        311,
+        "a PONG did not wait for a queue envelope that came back and went to a third core",
+    ),
+    ("chaos", 40, "the simulator lost a reset in a partition, and the connection hung for ever"),
+];
+
+#[test]
+fn seeds_that_found_a_fault_stay_good() {
+    for (name, seed, what) in FOUND {
+        let outcome = (find(name).expect("the scenario exists").run)(seed, &Settings::default());
+        assert_eq!(outcome.violations, Vec::<String>::new(), "petrel-sim {name} --seed {seed}: {what}");
+    }
+}

@@ -2,6 +2,7 @@
 //! and the end is announced when the last is gone; on shutdown everything is closed and the cores stop.
 
 use super::Scenario;
+use crate::client::Play;
 use crate::ledger::{Interest, MessageId, SubscriptionId};
 use crate::plan::Plan;
 use crate::random::Random;
@@ -19,14 +20,26 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// The client that leaves, and comes back at the very moment when the server begins to go away.
+const LATE: usize = 0;
 /// What a busy connection may take to end beyond the time set: its last moment, and the network.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// Clients with habits whose server goes away.
 struct Farewell {
     traffic: Traffic,
     told: Vec<bool>,
     /// When each connection ended.
     ended: Vec<Option<Monotonic>>,
+}
+
+impl Farewell {
+    /// Whether all connections have ended; the late one may never have been.
+    fn is_over(play: &Play<Farewell>) -> bool {
+        let ended = &play.script.ended;
+        (0..ended.len())
+            .all(|client| ended[client].is_some() || (client == LATE && play.stage.open[LATE].is_none()))
+    }
 }
 
 impl Script for Farewell {
@@ -120,15 +133,17 @@ fn order_all(run: &mut Run<Farewell>, order: fn() -> Order) {
 
 /// Lame duck mode from its beginning to its end. Whether all rules were kept.
 fn lame_duck(run: &mut Run<Farewell>) -> bool {
+    run.poke(LATE, Poke::Leave);
+    run.pass(Duration::from_millis(100));
     let began = run.world.now();
     let (duration, grace) = (run.plan.server.lame_duck_duration, run.plan.server.lame_duck_grace_period);
     order_all(run, || Order::LameDuck);
+    run.poke(LATE, Poke::Connect);
     let notices = run.notices.clone();
     // Clients are closed one by one until the duration is over, or the grace period if that is longer.
     let limit = duration.max(grace) + SLACK;
-    let is_announced = |_: &crate::client::Play<Farewell>| {
-        notices.try_iter().any(|notice| matches!(notice, Notice::LameDuckEnded))
-    };
+    let is_announced =
+        |_: &Play<Farewell>| notices.try_iter().any(|notice| matches!(notice, Notice::LameDuckEnded));
     if !run.must(limit, "the end of lame duck mode", is_announced) {
         return false;
     }
@@ -136,26 +151,8 @@ fn lame_duck(run: &mut Run<Farewell>) -> bool {
     if left > 0 {
         run.play_mut().stage.ledger.violate(format!("lame duck mode ended with {left} connections left"));
     }
-    let count = run.plan.profiles.len();
-    run.must(SLACK, "the end of all connections", |play| play.script.ended.iter().flatten().count() == count);
-    let mut play = run.play_mut();
-    for client in 0..count {
-        let wants_to_know = play.stage.profiles[client].protocol == 1;
-        if play.script.told[client] != wants_to_know {
-            let told = play.script.told[client];
-            play.stage.ledger.violate(format!("client {client} was told: {told}, wants it: {wants_to_know}"));
-        }
-        if let Some(ended) = play.script.ended[client]
-            && ended < began.after(grace)
-        {
-            let early = ended.since(began);
-            play.stage
-                .ledger
-                .violate(format!("client {client} was closed after {early:?} of {grace:?} grace"));
-        }
-    }
-    play.stage.ledger.effects.add("lame ducks", 1);
-    drop(play);
+    run.must(SLACK, "the end of all connections", Farewell::is_over);
+    judge(run, began.after(grace));
     run.poke_all(Poke::Connect);
     run.pass(Duration::from_secs(1));
     if run.notices.try_iter().any(|notice| matches!(notice, Notice::LameDuckEnded)) {
@@ -164,10 +161,25 @@ fn lame_duck(run: &mut Run<Farewell>) -> bool {
     !run.has_failed()
 }
 
+/// Whether everybody was told who wants to know, and nobody was closed before the grace period was over.
+fn judge(run: &mut Run<Farewell>, grace_ends: Monotonic) {
+    let mut play = run.play_mut();
+    let Play { script, stage } = &mut *play;
+    for client in (0..stage.client_count()).filter(|client| *client != LATE) {
+        let (told, wants_to_know) = (script.told[client], stage.profiles[client].protocol == 1);
+        if told != wants_to_know {
+            stage.ledger.violate(format!("client {client} was told: {told}, wants it: {wants_to_know}"));
+        }
+        if script.ended[client].is_some_and(|ended| ended < grace_ends) {
+            stage.ledger.violate(format!("client {client} was closed before the grace period was over"));
+        }
+    }
+    stage.ledger.effects.add("lame ducks", 1);
+}
+
 fn shutdown(run: &mut Run<Farewell>) {
     order_all(run, || Order::Shutdown);
-    let count = run.plan.profiles.len();
-    run.must(SLACK, "the end of all connections", |play| play.script.ended.iter().flatten().count() == count);
+    run.must(SLACK, "the end of all connections", Farewell::is_over);
     run.pass(SLACK);
     let running = (0..run.plan.core_count).filter(|core| run.world.runs(run.server, *core)).count();
     if running > 0 {
