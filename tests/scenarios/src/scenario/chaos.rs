@@ -353,6 +353,8 @@ fn all_leave(run: &mut Run<Chaos>) -> bool {
 fn fresh_start(run: &mut Run<Chaos>) {
     let envelopes = |run: &mut Run<Chaos>| run.statistics().iter().map(|core| core.mails_sent).sum::<u64>();
     let patience = Duration::from_secs(60);
+    // The cores have told each other by then.
+    run.pass(Duration::from_secs(1));
     run.play_mut().script.is_fresh = true;
     run.play_mut().script.is_bare = true;
     let before = envelopes(run);
