@@ -1,8 +1,8 @@
 //! PONG is a barrier: it goes out when everything that the connection did before its PING has taken effect on
 //! all cores. The same wait stands before every other answer that says that a change of interest is in force
-//! (a verbose client's `+OK`, the notice that nobody received a request), and before the next PUB of a connection that changed interest, so that no chain
-//! of other cores' messages can overtake the change (two cores need no such wait: the only way to the other
-//! core is the mailbox that the change is in already).
+//! (a verbose client's `+OK`, the notice that nobody received a request), and before the next PUB of a connection
+//! that changed interest, so that no chain of other cores' messages can overtake the change (two cores need no
+//! such wait: the only way to the other core is the mailbox that the change is in already).
 
 use crate::mail::Mail;
 use crate::mutation::Mutation;

@@ -35,7 +35,7 @@ impl Shard {
                     });
                     delivered |= taken;
                     if !taken {
-                        self.give_back(from, envelope, &message, name);
+                        self.give_back(&origin, envelope, &message, name);
                     }
                 }
             }
@@ -48,21 +48,14 @@ impl Shard {
     }
 
     /// Returns a queue envelope to the core it came from, which tries others.
-    fn give_back(&mut self, from: CoreId, envelope: &Envelope, message: &Message<'_>, name: &[u8]) {
-        let origin = Origin {
-            account: envelope.account,
-            session: envelope.session,
-            cid: envelope.cid,
-            core: from.0,
-            echo: true,
-        };
+    fn give_back(&mut self, origin: &Origin, envelope: &Envelope, message: &Message<'_>, name: &[u8]) {
         if self.is_mutated(Mutation::QueueEnvelopeNotReturned) {
             return;
         }
         self.statistics.queue_returns += 1;
         let tried = envelope.tried | (1 << self.core.0);
         let names = std::iter::once(name);
-        let returned = &mut self.outgoing[from.index()].returned;
-        returned.push(&origin, message, false, names, envelope.report, tried);
+        let returned = &mut self.outgoing[usize::from(origin.core)].returned;
+        returned.push(origin, message, false, names, envelope.report, tried);
     }
 }
