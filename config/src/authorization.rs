@@ -2,7 +2,7 @@
 
 use crate::duration::parse_duration;
 use crate::keys;
-use crate::options::{Authorization, User};
+use crate::options::{Authorization, Credential, User};
 use crate::reader::{Entry, Reader};
 use crate::value::{Node, Position, Value};
 use std::collections::HashSet;
@@ -102,8 +102,8 @@ fn users(reader: &mut Reader, node: &Node, block: &Position) -> Option<Vec<User>
     let mut names = HashSet::new();
     for element in elements {
         let Some(user) = user(reader, element) else { continue };
-        if !names.insert(user.name.clone()) {
-            reader.error(block, format!("Duplicate user {:?} detected", user.name));
+        if !names.insert(user.name().to_owned()) {
+            reader.error(block, format!("Duplicate user {:?} detected", user.name()));
         }
         users.push(user);
     }
@@ -124,7 +124,11 @@ fn user(reader: &mut Reader, node: &Node) -> Option<User> {
         other => unreachable!("user key {other} is supported but not read"),
     });
     match name {
-        Some(name) if !name.is_empty() => Some(User { name, password: password.unwrap_or_default() }),
+        Some(name) if !name.is_empty() => Some(User {
+            credential: Credential::Password { name, password: password.unwrap_or_default() },
+            permissions: None,
+            connection_types: None,
+        }),
         _ => {
             // A key or value that was refused above has been told already.
             if reader.problems.errors.len() == errors_before {

@@ -32,7 +32,10 @@ pub use digest::digest;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use load::{Configuration, LoadError, load};
 pub use options::{
-    Authorization, Backend, Cores, LogOptions, Options, PetrelOptions, User, WriteTimeout, defaults,
+    Account, AccountLimits, Authorization, Backend, CertificateFiles, ConnectionType, Cores, Credential,
+    Export, ExportKind, HandshakeFirst, Import, Latency, LogOptions, Mapping, MappingDestination,
+    MessageTrace, Options, Permissions, PetrelOptions, ResponsePermission, ResponseType, SubjectPermission,
+    TlsOptions, User, WriteTimeout, defaults,
 };
 pub use parser::{ParseError, Source, parse, parse_file};
 pub use problem::{Problem, Problems};

@@ -1,7 +1,8 @@
 //! From text to typed options.
 
 use petrel_config::{
-    Backend, Configuration, Cores, LoadError, Options, Source, User, WriteTimeout, keys, load, parse,
+    Backend, Configuration, Cores, Credential, LoadError, Options, Source, User, WriteTimeout, keys, load,
+    parse,
 };
 use std::time::Duration;
 
@@ -90,7 +91,11 @@ fn every_supported_key_reaches_its_option() {
     assert_eq!((read.log.time, read.log.utc), (Some(false), Some(true)));
     assert_eq!(read.log.file.as_deref(), Some("/var/log/nats.log"));
     assert_eq!(read.pid_file.as_deref(), Some("/run/nats.pid"));
-    let user = |name: &str, password: &str| User { name: name.into(), password: password.into() };
+    let user = |name: &str, password: &str| User {
+        credential: Credential::Password { name: name.into(), password: password.into() },
+        permissions: None,
+        connection_types: None,
+    };
     assert_eq!(read.authorization.users, Some(vec![user("a", "b"), user("c", "d")]));
     assert_eq!(read.authorization.timeout, Some(Duration::from_millis(1500)));
     assert_eq!(read.petrel.cores, Cores::Count(2));

@@ -13,14 +13,16 @@ mod mail;
 mod mutation;
 mod options;
 mod order;
+mod reload;
 mod route;
 mod session;
 mod shard;
 mod snapshot;
 
+pub use account::{AccountId, AccountSpec, Directory, DirectoryError, User};
 pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
-pub use options::{Authorization, Limits, Options, User};
+pub use options::{Limits, Options};
 pub use order::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, SubscriptionSnapshot};
 pub use shard::Shard;

@@ -1,7 +1,9 @@
 //! What a node's cores are told at start.
 
+use crate::account::Directory;
 use petrel_protocol::client::ServerInfo;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything the engine needs to know of the configuration. Shared by all cores and never changed; a reload
@@ -14,8 +16,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Limits of clients.
     pub limits: Limits,
-    /// Who may connect.
-    pub authorization: Authorization,
+    /// Accounts and users.
+    pub directory: Arc<Directory>,
     /// How long a client may take to send a valid CONNECT when authorization is configured.
     pub auth_timeout: Duration,
     /// Interval of PINGs to clients.
@@ -73,47 +75,13 @@ impl Default for Limits {
     }
 }
 
-/// Who may connect. Passwords and tokens are plain; they are compared in constant time.
-#[derive(Clone, Default)]
-pub enum Authorization {
-    /// Anybody, into `$G`.
-    #[default]
-    Open,
-    /// Who presents the token.
-    Token(String),
-    /// One of these users.
-    Users(Vec<User>),
-}
-
-/// A user of `authorization`.
-#[derive(Clone)]
-pub struct User {
-    /// The name.
-    pub name: String,
-    /// The password.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Authorization {
-    /// Shows the kind and the names, never a secret.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Authorization::Open => formatter.write_str("Open"),
-            Authorization::Token(_) => formatter.write_str("Token(..)"),
-            Authorization::Users(users) => {
-                formatter.debug_list().entries(users.iter().map(|user| &user.name)).finish()
-            }
-        }
-    }
-}
-
 impl Default for Options {
     fn default() -> Self {
         Options {
             info: ServerInfo::default(),
             listen: SocketAddr::from(([0, 0, 0, 0], 4222)),
             limits: Limits::default(),
-            authorization: Authorization::Open,
+            directory: Arc::default(),
             auth_timeout: Duration::from_secs(2),
             ping_interval: Duration::from_secs(120),
             ping_max: 2,

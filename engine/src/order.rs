@@ -1,8 +1,10 @@
 //! What control-plane threads ask of a core, and what they get back.
 
+use crate::options::Options;
 use petrel_protocol::client::ClosedReason;
 use petrel_runtime::WallTime;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An order to one core. Answers come through the sender that the order carries; a sender whose receiver is
@@ -13,6 +15,10 @@ pub enum Order {
     /// Report the connections that the query selects, unsorted and unpaged: the asker merges all cores.
     /// Closed ones are reported by core 0, which owns the ring.
     Connections(ConnectionQuery, crossbeam_channel::Sender<Vec<ConnectionSnapshot>>),
+    /// First step of a reload: get to know the new accounts, then answer. All cores answer before the next step.
+    PrepareReload(Arc<Options>, crossbeam_channel::Sender<()>),
+    /// Second step of a reload: go over to these options, then answer.
+    Reload(Arc<Options>, crossbeam_channel::Sender<()>),
     /// Stop accepting, tell the clients, close them one by one, then report on the notice channel.
     LameDuck,
     /// Close everything in order and stop the loop.

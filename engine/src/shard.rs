@@ -57,6 +57,8 @@ pub struct Shard {
     pub(crate) options: Arc<Options>,
     pub(crate) core: CoreId,
     pub(crate) core_count: usize,
+    /// The secret that subject hashes are keyed with.
+    pub(crate) key: [u64; 4],
     pub(crate) notices: crossbeam_channel::Sender<Notice>,
     pub(crate) accounts: Vec<Account>,
     pub(crate) sessions: Arena<Session>,
@@ -111,7 +113,7 @@ impl Shard {
             ParseLimits { control_line_max: limits.control_line_max, payload_max: limits.payload_max };
         Shard {
             acceptor: (core.0 == 0).then(|| Acceptor::new(core_count, options.closed_clients_max)),
-            accounts: initial_accounts(core_count, core.index(), key),
+            accounts: initial_accounts(&options.directory, core_count, core.index(), key),
             sessions: Arena::default(),
             session_by_slot: Vec::new(),
             outgoing: (0..core_count).map(|_| Outgoing::default()).collect(),
@@ -133,6 +135,7 @@ impl Shard {
             options,
             core,
             core_count,
+            key,
             notices,
             #[cfg(feature = "mutations")]
             mutation: None,
@@ -259,6 +262,14 @@ impl Shard {
             }
             Order::Connections(query, answer) => {
                 let _ = answer.send(self.connections(&query, io));
+            }
+            Order::PrepareReload(options, done) => {
+                self.prepare_reload(&options);
+                let _ = done.send(());
+            }
+            Order::Reload(options, done) => {
+                self.reload(options, io);
+                let _ = done.send(());
             }
             Order::LameDuck => self.enter_lame_duck(io),
             Order::Shutdown => self.shut_down(io),

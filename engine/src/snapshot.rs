@@ -82,7 +82,7 @@ impl Shard {
             lang: text(|description| &description.lang),
             version: text(|description| &description.version),
             user: description.and_then(|description| description.user.clone()),
-            account: account.name.to_owned(),
+            account: account.name.to_string(),
             subscription_count: session.subscriptions.len() as u64,
             subscriptions,
         }

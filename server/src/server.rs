@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, select};
 use jiff::Timestamp;
 use petrel_config::Options;
 use petrel_engine::Notice;
+use petrel_protocol::client::ServerInfo;
 use petrel_runtime::{BackendKind, LaunchOptions, online_cpus};
 use std::error::Error;
 use std::io::ErrorKind;
@@ -63,7 +64,7 @@ impl Server {
             info!("Starting http monitor on {}", joined(&http.shown.0, http.shown.1));
         }
 
-        let (node, advertised) = start_node(options, &identity, listen.clone(), &launch_options)?;
+        let (node, info) = start_node(options, &identity, listen.clone(), &launch_options)?;
         announce_ready(&node, &listen);
         let about = About {
             options: options.clone(),
@@ -71,9 +72,9 @@ impl Server {
             config_load_time: configured.load_time,
             server_id: identity.id,
             server_name,
-            advertised,
+            advertised: (info.host, info.port),
             http: http.as_ref().map(|http| http.shown.clone()).unwrap_or_default(),
-            auth_required: settings::authorization_required(options),
+            auth_required: info.auth_required,
             start,
             cpus: node.cpus().to_vec(),
             backend: backend_name(node.backend()),
@@ -147,14 +148,14 @@ impl Server {
     }
 }
 
-/// Starts the cores; returns them, and host and port as INFO shows them. INFO carries the port before the
+/// Starts the cores; returns them and their INFO. INFO carries the port before the
 /// first client is greeted, so a free one is looked for here, and another one when somebody took it meanwhile.
 fn start_node(
     options: &Options,
     identity: &Identity,
     mut listen: Listen,
     launch_options: &LaunchOptions,
-) -> Result<(Node, (String, u16)), StartFailure> {
+) -> Result<(Node, ServerInfo), StartFailure> {
     let any_port = listen.address.port() == 0;
     let mut attempts = if any_port { FREE_PORT_ATTEMPTS } else { 1 };
     loop {
@@ -163,11 +164,11 @@ fn start_node(
             listen.address.set_port(tcp::free_port(listen.address)?);
         }
         let engine_options = settings::engine_options(options, identity, &listen, launch_options.cpus.len())?;
-        let advertised = (engine_options.info.host.clone(), engine_options.info.port);
+        let info = engine_options.info.clone();
         match Node::start(engine_options, launch_options, &listen, identity.hash_key) {
             Err(StartError::Listen { source, .. })
                 if source.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
-            result => return Ok((result?, advertised)),
+            result => return Ok((result?, info)),
         }
     }
 }

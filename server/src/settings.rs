@@ -10,6 +10,7 @@ use petrel_engine as engine;
 use petrel_protocol::client::ServerInfo;
 use petrel_runtime::{BackendChoice, LaunchOptions};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Why options cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum SettingsError {
     /// A host that does not resolve, or an advertised address that cannot be read.
     #[error(transparent)]
     Address(#[from] address::AddressError),
+    /// Accounts and users that do not fit together.
+    #[error(transparent)]
+    Directory(#[from] engine::DirectoryError),
     /// More cores than the process may use, or CPUs it may not use.
     #[error("{0}")]
     Cores(String),
@@ -110,14 +114,15 @@ pub fn engine_options(
     listen: &Listen,
     core_count: usize,
 ) -> Result<engine::Options, SettingsError> {
-    let info = server_info(options, identity, listen)?;
+    let directory = engine::Directory::compile(options, None)?;
+    let info = server_info(options, identity, listen, directory.auth_required())?;
     let core_count = core_count.max(1) as u64;
     let budget = options.petrel.memory_bytes.unwrap_or_else(memory::budget_bytes) / core_count;
     Ok(engine::Options {
         info,
         listen: listen.address,
         limits: limits(options),
-        authorization: authorization(options),
+        directory: Arc::new(directory),
         auth_timeout: or_default(options.authorization.timeout, defaults::AUTH_TIMEOUT),
         ping_interval: or_default(options.ping_interval, defaults::PING_INTERVAL),
         ping_max: u32::try_from(or_default(options.ping_max, defaults::PING_MAX)).unwrap_or(u32::MAX),
@@ -133,7 +138,12 @@ pub fn engine_options(
     })
 }
 
-fn server_info(options: &Options, identity: &Identity, listen: &Listen) -> Result<ServerInfo, SettingsError> {
+fn server_info(
+    options: &Options,
+    identity: &Identity,
+    listen: &Listen,
+    auth_required: bool,
+) -> Result<ServerInfo, SettingsError> {
     let advertised = options.client_advertise.as_deref().filter(|text| !text.is_empty());
     let (host, port) = match advertised {
         Some(text) => address::advertised(text, listen.address.port())?,
@@ -148,7 +158,7 @@ fn server_info(options: &Options, identity: &Identity, listen: &Listen) -> Resul
         host,
         port,
         headers: !options.no_header_support,
-        auth_required: authorization_required(options),
+        auth_required,
         max_payload: options.payload_max(),
         api_lvl: version::API_LEVEL,
         xkey: identity.curve_key.clone(),
@@ -171,37 +181,6 @@ fn limits(options: &Options) -> engine::Limits {
         control_line_max: size(or_default(options.control_line_max, defaults::CONTROL_LINE_MAX)),
         payload_max: options.payload_max(),
         pending_max: size(options.pending_max()),
-    }
-}
-
-/// Whether clients must present something.
-pub fn authorization_required(options: &Options) -> bool {
-    !matches!(authorization(options), engine::Authorization::Open)
-}
-
-/// A list of users goes before a token, a token before a single user, as upstream looks at them; the file
-/// alone cannot say two of these, but the command line can add one.
-fn authorization(options: &Options) -> engine::Authorization {
-    fn said(text: &Option<String>) -> Option<&String> {
-        text.as_ref().filter(|text| !text.is_empty())
-    }
-    let configured = &options.authorization;
-    if let Some(users) = &configured.users {
-        let user = |user: &petrel_config::User| engine::User {
-            name: user.name.clone(),
-            password: user.password.clone(),
-        };
-        return engine::Authorization::Users(users.iter().map(user).collect());
-    }
-    if let Some(token) = said(&configured.token) {
-        return engine::Authorization::Token(token.clone());
-    }
-    match said(&configured.user) {
-        Some(name) => engine::Authorization::Users(vec![engine::User {
-            name: name.clone(),
-            password: configured.password.clone().unwrap_or_default(),
-        }]),
-        None => engine::Authorization::Open,
     }
 }
 

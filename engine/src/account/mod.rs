@@ -1,6 +1,12 @@
 //! Accounts: each has its own subjects. Every index and every session belongs to one.
 
+mod directory;
+
+pub(crate) use directory::Proof;
+pub use directory::{AccountSpec, Directory, DirectoryError, User};
+
 use crate::interest::Interest;
+use std::sync::Arc;
 
 /// An account's place in the node's table; the same on all cores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -19,16 +25,24 @@ impl AccountId {
 
 /// What a core knows of one account.
 pub(crate) struct Account {
-    /// `$G`, `$SYS`.
-    pub(crate) name: &'static str,
+    /// The name.
+    pub(crate) name: Arc<str>,
     /// Who wants which subjects.
     pub(crate) interest: Interest,
 }
 
-/// The accounts of a node as one core holds them: `$G` and `$SYS`.
-pub(crate) fn initial_accounts(core_count: usize, core: usize, key: [u64; 4]) -> Vec<Account> {
-    ["$G", "$SYS"]
-        .into_iter()
-        .map(|name| Account { name, interest: Interest::new(core_count, core, key) })
-        .collect()
+impl Account {
+    pub(crate) fn new(spec: &AccountSpec, core_count: usize, core: usize, key: [u64; 4]) -> Account {
+        Account { name: spec.name.clone(), interest: Interest::new(core_count, core, key) }
+    }
+}
+
+/// The accounts of a node as one core holds them, by id.
+pub(crate) fn initial_accounts(
+    directory: &Directory,
+    core_count: usize,
+    core: usize,
+    key: [u64; 4],
+) -> Vec<Account> {
+    directory.accounts().iter().map(|spec| Account::new(spec, core_count, core, key)).collect()
 }

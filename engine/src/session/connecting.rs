@@ -20,7 +20,7 @@ impl Shard {
         }
         // Before the login: a refused client is listed under its name as well.
         describe(session, &connect, None);
-        let Some(identity) = authenticate(&self.options.authorization, &connect) else {
+        let Some(identity) = authenticate(&self.options.directory, &connect) else {
             self.refuse_login(key, Some(&connect), io);
             return Flow::Closed;
         };
@@ -30,6 +30,7 @@ impl Shard {
             self.remove_all_subscriptions(key);
         }
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        session.account = identity.account;
         session.connected = true;
         session.phase = Phase::Open;
         session.verbose = connect.verbose;
@@ -85,7 +86,7 @@ impl Shard {
             info.connect_info = true;
             if let Some(session) = self.sessions.get_mut(key) {
                 let account = &self.accounts[session.account.index()];
-                info.remote_account = account.name.to_owned();
+                info.remote_account = account.name.to_string();
                 info.acc_is_sys = session.account == crate::account::AccountId::SYSTEM;
                 info.encode(&mut session.out.current);
             }

@@ -1,5 +1,18 @@
 //! What the configuration says, typed.
 
+mod account;
+mod authorization;
+mod permission;
+mod tls;
+
+pub use account::{
+    Account, AccountLimits, Export, ExportKind, Import, Latency, Mapping, MappingDestination, MessageTrace,
+    ResponseType,
+};
+pub use authorization::{Authorization, ConnectionType, Credential, User};
+pub use permission::{Permissions, ResponsePermission, SubjectPermission};
+pub use tls::{CertificateFiles, HandshakeFirst, TlsOptions};
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -88,6 +101,28 @@ pub struct Options {
     pub closed_clients_max: Option<i64>,
     /// Who may connect.
     pub authorization: Authorization,
+    /// Accounts beside `$G`, in the order of the file.
+    pub accounts: Vec<Account>,
+    /// The name of the system account; `None`: `$SYS`.
+    pub system_account: Option<String>,
+    /// There is no system account.
+    pub no_system_account: bool,
+    /// The user (name or nkey) that clients without credentials are.
+    pub no_auth_user: Option<String>,
+    /// Mappings of `$G`.
+    pub mappings: Vec<Mapping>,
+    /// TLS of clients, and of monitoring by https.
+    pub tls: Option<TlsOptions>,
+    /// With TLS, take clients without it as well.
+    pub allow_non_tls: bool,
+    /// Host of monitoring by TLS; without one, that of the clients.
+    pub https_host: Option<String>,
+    /// Port of monitoring by TLS; -1 picks a free one, 0 is none.
+    pub https_port: Option<i64>,
+    /// Connections may begin with the PROXY protocol's header.
+    pub proxy_protocol: bool,
+    /// Where the file with the listeners' addresses is written.
+    pub ports_file_dir: Option<String>,
     /// The log.
     pub log: LogOptions,
     /// Where the process id is written.
@@ -108,51 +143,6 @@ pub enum WriteTimeout {
     Retry,
 }
 
-/// The `authorization` block. At most one of single user, token and list of users is set.
-#[derive(Clone, Default, PartialEq)]
-pub struct Authorization {
-    /// The single user's name.
-    pub user: Option<String>,
-    /// The single user's password.
-    pub password: Option<String>,
-    /// The token.
-    pub token: Option<String>,
-    /// How long a client may take to send its credentials.
-    pub timeout: Option<Duration>,
-    /// Users; `Some` of an empty list still asks for authorization that nobody can pass.
-    pub users: Option<Vec<User>>,
-}
-
-/// One of `authorization.users`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct User {
-    /// The name.
-    pub name: String,
-    /// The password, plain.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Authorization {
-    /// Shows what is set, never a secret.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Authorization")
-            .field("user", &self.user)
-            .field("password", &self.password.is_some())
-            .field("token", &self.token.is_some())
-            .field("timeout", &self.timeout)
-            .field("users", &self.users)
-            .finish()
-    }
-}
-
-impl std::fmt::Debug for User {
-    /// Shows the name, never the password.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("User").field(&self.name).finish()
-    }
-}
-
 /// What is logged, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
@@ -166,6 +156,22 @@ pub struct LogOptions {
     pub utc: Option<bool>,
     /// The log file; without one, standard error.
     pub file: Option<String>,
+    /// Bytes after which the file is set aside and a new one begun; 0: never.
+    pub size_limit: Option<i64>,
+    /// Files kept in total, the current one included; 0: all.
+    pub files_max: Option<i64>,
+    /// Log to the system log.
+    pub syslog: Option<bool>,
+    /// Log to the system log of another machine: `udp://host:port`, `tcp://host:port`, `host:port` (udp).
+    pub remote_syslog: Option<String>,
+    /// Trace the system account as well (implies `trace`).
+    pub trace_verbose: Option<bool>,
+    /// Trace headers only, without payloads (implies `trace`).
+    pub trace_headers: Option<bool>,
+    /// Bytes of a traced message that are shown; 0: all.
+    pub traced_msg_len_max: Option<i64>,
+    /// Lines are JSON objects (the `petrel` block's `log_format: json`).
+    pub json: bool,
 }
 
 /// The `petrel` block: what upstream does not know.
