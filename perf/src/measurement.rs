@@ -24,6 +24,8 @@ pub enum Metric {
     LatencyP99,
     /// Half of what was due was sent later than this after its time, in microseconds: the generator's own part.
     LagP50,
+    /// 1 % of what was due was sent later than this after its time, in microseconds.
+    LagP99,
     /// Memory after the start, in bytes.
     StartMemory,
     /// Memory of the server for one thing held, in bytes.
@@ -48,6 +50,7 @@ impl Metric {
             Self::LatencyP50 => "latency_p50_us",
             Self::LatencyP99 => "latency_p99_us",
             Self::LagP50 => "generator_lag_p50_us",
+            Self::LagP99 => "generator_lag_p99_us",
             Self::StartMemory => "start_memory_bytes",
             Self::BytesEach => "bytes_each",
             Self::KernelBytesEach => "kernel_bytes_each",
@@ -64,7 +67,7 @@ impl Metric {
             Self::Rate => format!("{value:.0} /s"),
             Self::ServerCpu | Self::MachineCpu | Self::GeneratorCpu => format!("{value:.3} s/M"),
             Self::PeakMemory | Self::StartMemory => format!("{:.1} MB", value / 1e6),
-            Self::LatencyP50 | Self::LatencyP99 | Self::LagP50 => format!("{value:.0} us"),
+            Self::LatencyP50 | Self::LatencyP99 | Self::LagP50 | Self::LagP99 => format!("{value:.0} us"),
             Self::BytesEach | Self::KernelBytesEach => format!("{value:.0} B"),
             Self::RateKept => format!("{:.0} %", value * 100.0),
             Self::StoppedClosed => format!("{value:.0}"),
@@ -109,6 +112,7 @@ impl Measurement {
         }
         if let Some(lag) = &report.schedule_lag {
             values.insert(Metric::LagP50, lag.p50_us);
+            values.insert(Metric::LagP99, lag.p99_us);
         }
         Self {
             values,

@@ -33,8 +33,8 @@ pub enum Verdict {
     Pass,
     /// It was not.
     Fail,
-    /// It cannot be said: the generator was the limit of the rate, upstream was not kept at its schedule, or a figure
-    /// is missing.
+    /// It cannot be said: the generator was the limit of the rate or made up most of the delay, upstream was not kept
+    /// at its schedule, or a figure is missing.
     Void,
 }
 
@@ -71,6 +71,11 @@ impl Target {
             }
             if petrel.missed_schedule {
                 return Verdict::Fail;
+            }
+            // What the generator sent late, because it was not scheduled itself, is no delay of the server.
+            let lag = petrel.values.get(&Metric::LagP99).copied().unwrap_or(0.0);
+            if !met && self.metric == Metric::LatencyP99 && lag > value / 2.0 {
+                return Verdict::Void;
             }
         }
         if met { Verdict::Pass } else { Verdict::Fail }
@@ -142,6 +147,19 @@ mod tests {
         assert_eq!(target.judge(&delay(2.0, false), &delay(1.0, false)), Verdict::Pass);
         assert_eq!(target.judge(&delay(2.0, true), &delay(1.0, false)), Verdict::Void);
         assert_eq!(target.judge(&delay(2.0, false), &delay(1.0, true)), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_delay_that_the_generator_made_itself_is_void() {
+        let delay = |value, lag| {
+            let mut measurement = Measurement::of(Metric::LatencyP99, value);
+            measurement.values.insert(Metric::LagP99, lag);
+            measurement
+        };
+        let target = Target::new(Metric::LatencyP99, Bound::RatioAtMost(1.0));
+        assert_eq!(target.judge(&delay(100.0, 1.0), &delay(200.0, 10.0)), Verdict::Fail);
+        assert_eq!(target.judge(&delay(100.0, 1.0), &delay(200.0, 150.0)), Verdict::Void);
+        assert_eq!(target.judge(&delay(100.0, 90.0), &delay(80.0, 75.0)), Verdict::Pass);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Requester {
     inbox: Vec<u8>,
     /// When the outstanding request was due.
     outstanding_since_ns: Option<u64>,
+    /// When the last reply came: what was due before could not be sent earlier, and that is not the generator's fault.
+    free_since_ns: u64,
     requests: u64,
     replies: u64,
     quota: Quota,
@@ -40,6 +42,7 @@ impl Requester {
             inbox_prefix,
             inbox: Vec::new(),
             outstanding_since_ns: None,
+            free_since_ns: 0,
             requests: 0,
             replies: 0,
             quota: Quota::Open,
@@ -80,7 +83,7 @@ impl Requester {
             None => context.now_ns,
             Some(schedule) => {
                 let Some(group) = schedule.take_due(context.now_ns) else { return };
-                context.lag.record(context.now_ns - group.scheduled_ns);
+                context.lag.record(context.now_ns - group.scheduled_ns.max(self.free_since_ns));
                 group.scheduled_ns
             }
         };
@@ -117,6 +120,7 @@ impl Requester {
             return Err(BenchError::Framing(format!("a reply to {subject}, which nobody waits for")));
         };
         self.replies += 1;
+        self.free_since_ns = context.now_ns;
         context.latency.record(context.now_ns - since_ns);
         context.flow.receivers[self.lane].update(self.replies, context.now_ns);
         self.send_if_due(output, context);
