@@ -54,7 +54,7 @@ impl Cache {
     /// Drops the results of a subject and marks them stale where they are still held.
     pub(super) fn invalidate(&mut self, fingerprint: u64) {
         while let Ok(entry) = self.table.find_entry(fingerprint, |entry| entry.fingerprint == fingerprint) {
-            entry.remove().0.found.stale.set(true);
+            entry.remove().0.found.stamp.outdate();
         }
     }
 }

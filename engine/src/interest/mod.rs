@@ -6,9 +6,10 @@
 //! for patterns and queue groups the real thing.
 //!
 //! The result of a look-up is cached by literal subject. A change to a literal subject drops that subject's
-//! result; a change to a pattern makes those results stale whose first token it can match.
+//! result; a change to a pattern makes those results stale that begin like it (`generation`).
 
 mod cache;
+mod generation;
 mod literal;
 mod remote;
 mod subscription;
@@ -20,18 +21,16 @@ pub(crate) use subscription::{Subscription, Subscriptions};
 
 use ahash::RandomState;
 use cache::Cache;
+use generation::{Generations, Stamp};
 use literal::LiteralIndex;
 use petrel_protocol::subject;
 use remote::RemoteInterest;
 use smallvec::SmallVec;
-use std::cell::Cell;
 use std::rc::Rc;
 use wildcard::WildcardTree;
 
 /// Most cores of a node: sets of cores are 64-bit masks.
 pub(crate) const CORES_MAX: usize = 64;
-/// Patterns are told apart by their first token's hash into this many branches.
-const BRANCHES: usize = 256;
 
 /// A queue group at one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +54,7 @@ pub(crate) struct Match {
     pub(crate) queues: Vec<QueueMatch>,
     /// Other cores with plain subscriptions, as a mask.
     pub(crate) cores: u64,
-    stale: Cell<bool>,
-    branch: u8,
-    generation: u64,
+    stamp: Stamp,
 }
 
 impl Match {
@@ -71,7 +68,6 @@ impl Match {
         self.plain.clear();
         self.queues.clear();
         self.cores = 0;
-        self.stale.set(false);
     }
 
     pub(crate) fn queue_mut(&mut self, name: &[u8]) -> &mut QueueMatch {
@@ -113,9 +109,7 @@ pub(crate) struct Interest {
     recent: Rc<Match>,
     /// Results that are not worth caching are built in here.
     scratch: Rc<Match>,
-    branch_generations: Box<[u64; BRANCHES]>,
-    /// Counts changes to patterns that begin with a wildcard.
-    root_generation: u64,
+    generations: Generations,
 }
 
 impl Interest {
@@ -123,7 +117,7 @@ impl Interest {
     pub(crate) fn new(core_count: usize, core: usize, key: [u64; 4]) -> Interest {
         assert!(core_count <= CORES_MAX, "at most {CORES_MAX} cores");
         let stale = Rc::new(Match::default());
-        stale.stale.set(true);
+        stale.stamp.outdate();
         Interest {
             hasher: RandomState::with_seeds(key[0], key[1], key[2], key[3]),
             subscriptions: Subscriptions::default(),
@@ -133,8 +127,7 @@ impl Interest {
             cache: Cache::default(),
             recent: stale,
             scratch: Rc::default(),
-            branch_generations: Box::new([0; BRANCHES]),
-            root_generation: 0,
+            generations: Generations::default(),
         }
     }
 
@@ -259,28 +252,13 @@ impl Interest {
     }
 
     fn patterns_changed(&mut self, pattern: &[u8]) {
-        let first = first_token(pattern);
-        if first == b"*" || first == b">" {
-            self.root_generation += 1;
-        } else {
-            let branch = self.branch(first);
-            self.branch_generations[branch] += 1;
-        }
-    }
-
-    fn branch(&self, first_token: &[u8]) -> usize {
-        usize::try_from(self.hasher.hash_one(first_token) % BRANCHES as u64).unwrap_or(0)
-    }
-
-    fn is_current(&self, found: &Match) -> bool {
-        !found.stale.get()
-            && found.generation == self.root_generation + self.branch_generations[usize::from(found.branch)]
+        self.generations.pattern_changed(pattern, |prefix| self.hasher.hash_one(prefix));
     }
 
     /// Who wants a subject that a message was published to. The result stays true until the index changes.
     #[inline]
     pub(crate) fn lookup(&mut self, subject: &[u8]) -> Rc<Match> {
-        if self.recent.subject == subject && self.is_current(&self.recent) {
+        if self.recent.subject == subject && self.generations.is_current(&self.recent.stamp) {
             return Rc::clone(&self.recent);
         }
         self.lookup_cached(subject)
@@ -290,11 +268,11 @@ impl Interest {
         let fingerprint = self.fingerprint(subject);
         if let Some(found) = self.cache.get(fingerprint, subject) {
             let found = Rc::clone(found);
-            if self.is_current(&found) {
-                self.recent = Rc::clone(&found);
-                return found;
+            if !self.generations.is_current(&found.stamp) {
+                return self.rebuild(found, fingerprint, subject);
             }
-            self.cache.invalidate(fingerprint);
+            self.recent = Rc::clone(&found);
+            return found;
         }
         // A subject is cached the second time it is seen: inboxes that are used once do not push out others.
         if self.cache.seen_before(fingerprint) {
@@ -315,20 +293,28 @@ impl Interest {
         scratch
     }
 
+    /// Builds a stale result anew, in its own memory where nobody else holds it.
+    fn rebuild(&mut self, stale: Rc<Match>, fingerprint: u64, subject: &[u8]) -> Rc<Match> {
+        self.cache.invalidate(fingerprint);
+        if Rc::ptr_eq(&self.recent, &stale) {
+            self.recent = Rc::clone(&self.scratch);
+        }
+        let mut found = Rc::try_unwrap(stale).unwrap_or_default();
+        self.build(&mut found, fingerprint, subject);
+        let found = Rc::new(found);
+        self.cache.insert(fingerprint, Rc::clone(&found));
+        self.recent = Rc::clone(&found);
+        found
+    }
+
     fn build(&self, found: &mut Match, fingerprint: u64, subject: &[u8]) {
         found.clear();
         found.subject.extend_from_slice(subject);
-        let branch = self.branch(first_token(subject));
-        found.branch = u8::try_from(branch).unwrap_or(0);
-        found.generation = self.root_generation + self.branch_generations[branch];
+        found.stamp = self.generations.stamp(subject, |prefix| self.hasher.hash_one(prefix));
         self.literals.collect(fingerprint, subject, &self.subscriptions, found);
         self.remote.collect(fingerprint, found);
         self.wildcards.collect(subject, &self.subscriptions, found);
     }
-}
-
-fn first_token(subject: &[u8]) -> &[u8] {
-    &subject[..memchr::memchr(b'.', subject).unwrap_or(subject.len())]
 }
 
 fn queue_change(subject: &[u8], queue: &[u8], added: bool) -> InterestChange {
