@@ -24,7 +24,9 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn get(&self, fingerprint: u64, subject: &[u8]) -> Option<&Rc<Match>> {
         self.table
-            .find(fingerprint, |entry| entry.fingerprint == fingerprint && entry.found.subject == subject)
+            .find(fingerprint, |entry| {
+                entry.fingerprint == fingerprint && entry.found.subject[..] == *subject
+            })
             .map(|entry| &entry.found)
     }
 

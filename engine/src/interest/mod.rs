@@ -46,10 +46,10 @@ pub(crate) struct QueueMatch {
 /// Who wants one literal subject.
 #[derive(Debug, Default)]
 pub(crate) struct Match {
-    /// The subject.
-    pub(crate) subject: Vec<u8>,
+    /// The subject. Inline, like the receivers: with many subjects each look-up is a chain of cache misses.
+    pub(crate) subject: SmallVec<[u8; 36]>,
     /// Plain subscriptions on this core, in the order of their keys' insertion into the index.
-    pub(crate) plain: Vec<u32>,
+    pub(crate) plain: SmallVec<[u32; 4]>,
     /// Queue groups, one entry a name over all patterns.
     pub(crate) queues: Vec<QueueMatch>,
     /// Other cores with plain subscriptions, as a mask.
@@ -258,7 +258,7 @@ impl Interest {
     /// Who wants a subject that a message was published to. The result stays true until the index changes.
     #[inline]
     pub(crate) fn lookup(&mut self, subject: &[u8]) -> Rc<Match> {
-        if self.recent.subject == subject && self.generations.is_current(&self.recent.stamp) {
+        if self.recent.subject[..] == *subject && self.generations.is_current(&self.recent.stamp) {
             return Rc::clone(&self.recent);
         }
         self.lookup_cached(subject)

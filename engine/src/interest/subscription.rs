@@ -158,10 +158,10 @@ impl SubscriptionList {
         self.is_empty()
     }
 
-    pub(super) fn collect(self, subscriptions: &Subscriptions, into: &mut Vec<u32>) {
+    pub(super) fn collect(self, subscriptions: &Subscriptions, into: &mut impl Extend<u32>) {
         let mut key = self.head;
         while let Some(subscription) = subscriptions.arena.get(key) {
-            into.push(key);
+            into.extend([key]);
             key = subscription.next;
         }
     }

@@ -77,7 +77,7 @@ impl Model {
 }
 
 fn found(found: &Match) -> Receivers {
-    let mut plain = found.plain.clone();
+    let mut plain = found.plain.to_vec();
     plain.sort_unstable();
     let mut queues: Vec<_> = found
         .queues
