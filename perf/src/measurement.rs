@@ -34,6 +34,8 @@ pub enum Metric {
     KernelBytesEach,
     /// Share of its rate that a receiver keeps while another one has stopped.
     RateKept,
+    /// CPU of the server for a message beside many held things, as a multiple of that beside few.
+    CostGrowth,
     /// Stopped receivers that the server closed.
     StoppedClosed,
 }
@@ -55,6 +57,7 @@ impl Metric {
             Self::BytesEach => "bytes_each",
             Self::KernelBytesEach => "kernel_bytes_each",
             Self::RateKept => "rate_kept",
+            Self::CostGrowth => "cost_growth",
             Self::StoppedClosed => "stopped_closed",
         }
     }
@@ -70,6 +73,7 @@ impl Metric {
             Self::LatencyP50 | Self::LatencyP99 | Self::LagP50 | Self::LagP99 => format!("{value:.0} us"),
             Self::BytesEach | Self::KernelBytesEach => format!("{value:.0} B"),
             Self::RateKept => format!("{:.0} %", value * 100.0),
+            Self::CostGrowth => format!("{value:.2} x"),
             Self::StoppedClosed => format!("{value:.0}"),
         }
     }

@@ -68,6 +68,16 @@ const TABLES: &[Table] = &[
         has: Metric::StartMemory,
     },
     Table {
+        title: "Growth",
+        metrics: &[
+            ("CPU a message, many over few", Metric::CostGrowth),
+            ("rate beside many", Metric::Rate),
+            ("server CPU beside many", Metric::ServerCpu),
+            ("peak memory", Metric::PeakMemory),
+        ],
+        has: Metric::CostGrowth,
+    },
+    Table {
         title: "One receiver stops",
         metrics: &[
             ("rate the others keep", Metric::RateKept),
@@ -137,7 +147,7 @@ impl Table {
             row.upstream.median.values.contains_key(&metric) || row.petrel.median.values.contains_key(&metric)
         };
         match self.has {
-            Metric::Rate => has(Metric::Rate) && !has(Metric::RateKept),
+            Metric::Rate => has(Metric::Rate) && !has(Metric::RateKept) && !has(Metric::CostGrowth),
             Metric::StartMemory => has(Metric::StartMemory) || has(Metric::BytesEach),
             other => has(other),
         }
@@ -185,6 +195,7 @@ mod tests {
             rows: vec![
                 row("1:1-16", Metric::Rate),
                 row("idle", Metric::BytesEach),
+                row("growth-connections", Metric::CostGrowth),
                 row("slow-receiver", Metric::RateKept),
             ],
         }
@@ -193,7 +204,12 @@ mod tests {
     #[test]
     fn each_row_stands_in_one_table() {
         let markdown = results().markdown();
-        for title in ["1:1, 16 B", "idle connection", "1:4, 128 B, one receiver stops"] {
+        for title in [
+            "1:1, 16 B",
+            "idle connection",
+            "1:1, 128 B, beside idle connections",
+            "1:4, 128 B, one receiver stops",
+        ] {
             assert_eq!(markdown.matches(&format!("| {title} | shared |")).count(), 1, "{title}\n{markdown}");
         }
         assert!(markdown.contains("(0.50 x)"), "{markdown}");

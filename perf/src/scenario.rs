@@ -16,8 +16,25 @@ pub enum Kind {
     IdleConnections(u32, u32),
     /// Unique literal subscriptions: how many in a quick run and in a full one.
     Subscriptions(u32, u32),
+    /// The load of the scenario with this name beside few and beside many held things.
+    Growth(&'static str, Beside),
     /// One publisher and four receivers, one of which stops to read.
     SlowReceiver,
+}
+
+/// What is held beside a load: an option of `petrel bench`, and how many in the three cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// The option.
+    pub option: &'static str,
+    /// Whether each takes an open file of the server.
+    pub is_connection: bool,
+    /// To compare with.
+    pub few: u32,
+    /// In a quick run.
+    pub many_quick: u32,
+    /// In a full one.
+    pub many: u32,
 }
 
 /// A scenario: a name, what it does, and what petrel must reach.
@@ -120,6 +137,38 @@ pub const SCENARIOS: &[Scenario] = &[
         targets: &[Target::new(Metric::BytesEach, Bound::AtMost(200.0))],
     },
     Scenario {
+        name: "growth-connections",
+        title: "1:1, 128 B, beside idle connections",
+        kind: Kind::Growth(
+            "1:1-128",
+            Beside {
+                option: "--beside-connections",
+                is_connection: true,
+                few: 10,
+                many_quick: 2_000,
+                many: 50_000,
+            },
+        ),
+        is_quick: false,
+        targets: &[Target::new(Metric::CostGrowth, Bound::AtMost(FLAT))],
+    },
+    Scenario {
+        name: "growth-subscriptions",
+        title: "1:1, 128 B, beside unique literal subscriptions",
+        kind: Kind::Growth(
+            "1:1-128",
+            Beside {
+                option: "--beside-subscriptions",
+                is_connection: false,
+                few: 10,
+                many_quick: 100_000,
+                many: 1_000_000,
+            },
+        ),
+        is_quick: false,
+        targets: &[Target::new(Metric::CostGrowth, Bound::AtMost(FLAT))],
+    },
+    Scenario {
         name: "slow-receiver",
         title: "1:4, 128 B, one receiver stops",
         kind: Kind::SlowReceiver,
@@ -132,6 +181,8 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// A cost that stays below this multiple is flat: the rest is what two runs differ by.
+const FLAT: f64 = 1.15;
 /// Memory that one stopped receiver may cost: the default `max_pending` of 64 MiB twice, for a copy under way, and
 /// as much as a server under this load needs anyway.
 const SLOW_RECEIVER_MEMORY_MAX: f64 = 192e6;
@@ -165,7 +216,7 @@ impl Scenario {
     pub fn load_options(&self) -> Option<Vec<String>> {
         match self.kind {
             Kind::Load(options) => Some(options.split(' ').map(str::to_owned).collect()),
-            Kind::HalfRate(of) => Self::find(of)?.load_options(),
+            Kind::HalfRate(of) | Kind::Growth(of, _) => Self::find(of)?.load_options(),
             Kind::SlowReceiver => Self::find("1:4-128")?.load_options(),
             Kind::Start | Kind::IdleConnections(..) | Kind::Subscriptions(..) => None,
         }

@@ -12,7 +12,7 @@ use crate::generator;
 use crate::machine::Machine;
 use crate::measurement::{Measurement, Metric};
 use crate::row::{Row, Side};
-use crate::scenario::{Kind, Scenario};
+use crate::scenario::{Beside, Kind, Scenario};
 use crate::server::Server;
 
 /// Time after which a server that has just started is looked at.
@@ -125,7 +125,7 @@ impl Turns {
         let mut options = scenario.load_options().unwrap_or_default();
         let count = |quick: u32, full: u32| if self.effort.is_quick { quick } else { full };
         match scenario.kind {
-            Kind::Load(_) | Kind::Start | Kind::SlowReceiver => {}
+            Kind::Load(_) | Kind::Start | Kind::SlowReceiver | Kind::Growth(..) => {}
             Kind::HalfRate(of) => {
                 let full_rate = self.full_rate(of, layout)?;
                 options.extend(["--rate".to_owned(), format!("{:.0}", full_rate / 2.0)]);
@@ -146,7 +146,11 @@ impl Turns {
     }
 
     fn note(&self, scenario: &Scenario) -> String {
-        let Kind::IdleConnections(quick, full) = scenario.kind else { return String::new() };
+        let (quick, full) = match scenario.kind {
+            Kind::IdleConnections(quick, full) => (quick, full),
+            Kind::Growth(_, beside) if beside.is_connection => (beside.many_quick, beside.many),
+            _ => return String::new(),
+        };
         let wanted = if self.effort.is_quick { quick } else { full };
         match connections_allowed(wanted) {
             allowed if allowed < wanted => format!("{allowed} of {wanted}: the limit of open files"),
@@ -178,6 +182,7 @@ impl Turns {
         let mut server = Server::start(binary, layout.server_cores(), None)?;
         let result = match scenario.kind {
             Kind::Load(_) | Kind::HalfRate(_) => self.load(&server, layout, options),
+            Kind::Growth(_, beside) => self.growth(&server, layout, options, beside),
             Kind::SlowReceiver => self.slow_receiver(&server, layout, options),
             Kind::Start => {
                 thread::sleep(SETTLE);
@@ -232,6 +237,29 @@ impl Turns {
         measurement.values.insert(Metric::RateKept, kept);
         let closed = stopped.stopped_receivers.map_or(0, |stopped| stopped.closed_by_server);
         measurement.values.insert(Metric::StoppedClosed, closed as f64);
+        Ok((measurement, 0.0))
+    }
+
+    /// The cost of a message beside few held things, then beside many, on the same server.
+    fn growth(
+        &self,
+        server: &Server,
+        layout: Layout,
+        options: &[String],
+        beside: Beside,
+    ) -> Result<(Measurement, f64)> {
+        let Effort { warmup, duration, is_quick, .. } = self.effort;
+        let wanted = if is_quick { beside.many_quick } else { beside.many };
+        let many = if beside.is_connection { connections_allowed(wanted) } else { wanted };
+        let cost = |count: u32| -> Result<(Measurement, f64)> {
+            let more = [beside.option, &count.to_string()];
+            let report = self.report(server, layout, options, warmup, duration, &more)?;
+            let cpu = report.server_use.as_ref().map(|server| server.cpu_s_per_million);
+            Ok((Measurement::of_load(&report), cpu.context("the server's CPU is not seen")?))
+        };
+        let (_, few_cpu) = cost(beside.few)?;
+        let (mut measurement, many_cpu) = cost(many)?;
+        measurement.values.insert(Metric::CostGrowth, many_cpu / few_cpu);
         Ok((measurement, 0.0))
     }
 

@@ -98,6 +98,12 @@ pub struct Arguments {
     /// Subscriptions added and removed per second by one more connection
     #[arg(long)]
     pub churn: Option<f64>,
+    /// Idle connections that are held beside the load
+    #[arg(long, default_value_t = 0)]
+    pub beside_connections: u32,
+    /// Unique literal subscriptions that are held beside the load, on connections of their own
+    #[arg(long, default_value_t = 0)]
+    pub beside_subscriptions: u32,
     /// Subscribers (of --subscribers) that read nothing until the end
     #[arg(long, default_value_t = 0)]
     pub stopped_receivers: u32,
@@ -179,6 +185,9 @@ impl Arguments {
         }
         if self.churn.is_some() && self.mode.is_none() {
             return usage("--churn is for load, not for held connections or subscriptions");
+        }
+        if self.beside_connections + self.beside_subscriptions > 0 && self.mode.is_none() {
+            return usage("--beside-connections and --beside-subscriptions are for load");
         }
         if self.subject.is_empty() || self.subject.contains(|c: char| c.is_whitespace() || "*>".contains(c)) {
             return usage("--subject must be a subject without wildcards");

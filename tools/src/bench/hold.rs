@@ -2,6 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -77,7 +80,7 @@ pub fn run(arguments: &Arguments, target: &Target) -> Result<HoldReport, BenchEr
     let before = server.memory().ok_or_else(ended)?;
     let started_ns = monotonic_ns();
     let identity = match arguments.hold_subscriptions {
-        Some(count) => holder.subscribe(arguments, target, count)?,
+        Some(count) => holder.subscribe(&arguments.subject, arguments.clients, target, count)?,
         None => holder.connect(target, connections)?,
     };
     let established_s = (monotonic_ns() - started_ns) as f64 / 1e9;
@@ -103,6 +106,70 @@ pub fn run(arguments: &Arguments, target: &Target) -> Result<HoldReport, BenchEr
         kernel_socket_bytes_each: each(socket_after, socket_before),
         kernel_object_bytes_each: each(objects_after, objects_before),
     })
+}
+
+/// Connections on which subscriptions are held beside a load.
+const CROWD_SUBSCRIBERS: u32 = 4;
+/// Longer than a server takes to ask a new connection for the first time.
+const CROWD_QUIET: Duration = Duration::from_secs(3);
+
+/// Connections and subscriptions that are held beside a load, on a thread that does nothing but answer the server's
+/// `PING`s. They leave when it is dropped.
+pub struct Crowd {
+    leaves: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<(), BenchError>>>,
+}
+
+impl Crowd {
+    /// Establishes what `arguments` want beside the load; `None` when that is nothing.
+    ///
+    /// # Errors
+    /// What a connection meets, and [`BenchError::Usage`] when the limit of open files is too low.
+    pub fn gather(arguments: &Arguments, target: &Target) -> Result<Option<Crowd>, BenchError> {
+        let (connections, subscriptions) = (arguments.beside_connections, arguments.beside_subscriptions);
+        if connections == 0 && subscriptions == 0 {
+            return Ok(None);
+        }
+        let load = arguments.publishers + arguments.subscribers + arguments.clients;
+        allow_files(u64::from(connections + load + CROWD_SUBSCRIBERS) + OTHER_FILES)?;
+        let mut holder = Holder::new()?;
+        if subscriptions > 0 {
+            let subject = format!("{}.beside", arguments.subject);
+            holder.subscribe(&subject, CROWD_SUBSCRIBERS, target, subscriptions)?;
+        }
+        holder.connect(target, connections)?;
+        // A server asks each new connection once, soon: that is no cost of holding it.
+        holder.wait_until_quiet(CROWD_QUIET)?;
+        let leaves = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&leaves);
+        let hold = move || {
+            while !seen.load(Ordering::Relaxed) {
+                holder.answer(Duration::from_millis(100))?;
+            }
+            Ok(())
+        };
+        let thread = std::thread::Builder::new().name("crowd".to_owned()).spawn(hold);
+        let thread = Some(thread.map_err(|error| BenchError::system("a thread", error))?);
+        Ok(Some(Crowd { leaves, thread }))
+    }
+
+    /// Ends the connections.
+    ///
+    /// # Errors
+    /// What ended one of them before.
+    pub fn leave(mut self) -> Result<(), BenchError> {
+        self.leaves.store(true, Ordering::Relaxed);
+        match self.thread.take() {
+            Some(thread) => thread.join().expect("the crowd does not panic"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.leaves.store(true, Ordering::Relaxed);
+    }
 }
 
 impl HoldReport {
@@ -192,12 +259,13 @@ impl Holder {
 
     fn subscribe(
         &mut self,
-        arguments: &Arguments,
+        prefix: &str,
+        clients: u32,
         target: &Target,
         count: u32,
     ) -> Result<ServerIdentity, BenchError> {
         let mut connections = Vec::new();
-        for number in 0..arguments.clients {
+        for number in 0..clients {
             let name = format!("petrel-bench subscriptions {number}");
             connections.push(target.dial(&name, None, b"", &mut self.buffer)?);
         }
@@ -206,7 +274,7 @@ impl Holder {
             lines.clear();
             for number in first..count.min(first + SUBSCRIPTIONS_PER_BATCH) {
                 let (group, member) = (number / 1_000, number % 1_000);
-                let line = format!("SUB {}.{group:05}.{member:03} {}\r\n", arguments.subject, number + 1);
+                let line = format!("SUB {prefix}.{group:05}.{member:03} {}\r\n", number + 1);
                 lines.extend_from_slice(line.as_bytes());
             }
             let turn = (first / SUBSCRIPTIONS_PER_BATCH) as usize % connections.len();

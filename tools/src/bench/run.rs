@@ -11,6 +11,7 @@ use super::clock::monotonic_ns;
 use super::connection::Target;
 use super::error::BenchError;
 use super::flow::{Flow, Phase};
+use super::hold::Crowd;
 use super::latency::LatencyRecorder;
 use super::plan::Plan;
 use super::process::{Memory, ProcessMeter};
@@ -43,6 +44,7 @@ pub fn find_server(arguments: &Arguments, target: &Target) -> Result<Option<Proc
 pub fn run(arguments: &Arguments, mode: Mode, target: &Target) -> Result<Report, BenchError> {
     let server = find_server(arguments, target)?;
     let before = memory_of(server.as_ref());
+    let crowd = Crowd::gather(arguments, target)?;
     let plan = Plan::open(arguments, mode, target)?;
     let flow = plan.flow;
     let mut report = Report {
@@ -84,6 +86,7 @@ pub fn run(arguments: &Arguments, mode: Mode, target: &Target) -> Result<Report,
     });
     let after = memory_of(server.as_ref());
     report.measure(&difference, server.map(|server| server.pid()), before, after);
+    crowd.map_or(Ok(()), Crowd::leave)?;
     Ok(report)
 }
 
