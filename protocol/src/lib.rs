@@ -7,4 +7,5 @@ pub mod headers;
 pub mod identity;
 pub mod quote;
 pub mod subject;
+pub mod transform;
 mod utf8;

@@ -85,6 +85,34 @@ fn connect() {
     run("connect", fuzzing::connect, words);
 }
 
+#[test]
+fn transform() {
+    let words: &[&[u8]] = &[
+        b".",
+        b"\n",
+        b"*",
+        b">",
+        b"$1",
+        b"$2",
+        b"{{",
+        b"}}",
+        b"(",
+        b")",
+        b",",
+        b"wildcard",
+        b"partition(3,1)",
+        b"split(1,-)",
+        b"left(1,2)",
+        b"slicefromright(1,2)",
+        b"splitfromleft(2,1)",
+        b"random(9)",
+        b"-",
+        b"a",
+        b"b",
+    ];
+    run("transform", fuzzing::transform, words);
+}
+
 fn run(target: &str, body: fn(&[u8]), words: &[&[u8]]) {
     let corpus = corpus(target);
     for input in &corpus {

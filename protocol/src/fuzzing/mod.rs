@@ -6,6 +6,8 @@ mod parser_model;
 
 use crate::client::{ConnectOptions, ParseLimits, Parsed, parse};
 use crate::headers as message_headers;
+use crate::subject;
+use crate::transform::Transform;
 use parser_model::{Ending, Model, Transcript};
 
 /// A stream of client verbs. The first byte chooses the limit of the control line, the second that of the
@@ -129,5 +131,29 @@ pub fn connect(input: &[u8]) {
         let once = options.clone();
         assert_eq!(options.merge(input), Ok(()));
         assert_eq!(options, once);
+    }
+}
+
+/// Source, destination and a published subject, a line each. Checked: what is built makes something of a subject
+/// exactly when its source matches; the result does not depend on what was there before; and what an import moves can
+/// be moved back.
+pub fn transform(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let mut lines = text.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (source, destination, literal) = (line(), line(), line().as_bytes());
+    let built = [Transform::new(source, destination), Transform::for_import(source, destination)];
+    for transform in built.iter().flatten() {
+        let mut made = b"before".to_vec();
+        let changed = transform.apply(literal, &mut made, 1);
+        assert_eq!(changed, subject::matches(source.as_bytes(), literal));
+        assert!(changed || made.len() == 6, "what does not match leaves nothing behind");
+        assert!(made.starts_with(b"before"));
+        let Some(back) = transform.reversed().filter(|_| changed) else { continue };
+        if subject::matches(back.source(), &made[6..]) {
+            let mut returned = Vec::new();
+            assert!(back.apply(&made[6..], &mut returned, 1));
+            assert_eq!(returned, literal, "{source} -> {destination}");
+        }
     }
 }
