@@ -19,7 +19,7 @@ mod session;
 mod shard;
 mod snapshot;
 
-pub use account::{AccountId, AccountSpec, Directory, DirectoryError, User};
+pub use account::{AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, User};
 pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;

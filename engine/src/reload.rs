@@ -1,7 +1,7 @@
 //! A new configuration, in two steps, each taken by all cores before the next begins: first every core gets the new
 //! accounts (a core may otherwise hear from a session of an account that it does not know), then the options change.
 
-use crate::account::Account;
+use crate::account::{Account, Directory};
 use crate::mail::Mail;
 use crate::options::Options;
 use crate::shard::Shard;
@@ -17,6 +17,13 @@ impl Shard {
         }
     }
 
+    /// Gives every account the edges that the new directory has for it.
+    fn change_edges(&mut self, directory: &Directory) {
+        for (account, spec) in self.accounts.iter_mut().zip(directory.accounts()) {
+            account.change_edges(&spec.edges);
+        }
+    }
+
     /// Goes over to new options.
     pub(crate) fn reload(&mut self, options: Arc<Options>, _io: &mut Io<'_, Mail>) {
         self.prepare_reload(&options);
@@ -24,6 +31,7 @@ impl Shard {
             control_line_max: options.limits.control_line_max,
             payload_max: options.limits.payload_max,
         };
+        self.change_edges(&options.directory);
         self.options = options;
     }
 }

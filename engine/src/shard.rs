@@ -82,6 +82,8 @@ pub struct Shard {
     pub(crate) next_token: u64,
     /// Whether the last queue offer that was decided on this core was taken.
     pub(crate) last_offer_taken: bool,
+    /// Where mapped subjects are written.
+    pub(crate) mapped_subject: Vec<u8>,
     /// Sessions held until a mailbox has room.
     pub(crate) waiting_for_room: Vec<u32>,
     pub(crate) statistics: CoreStatistics,
@@ -126,6 +128,7 @@ impl Shard {
             barriers: HashMap::with_hasher(hasher.clone()),
             next_token: 1,
             last_offer_taken: false,
+            mapped_subject: Vec::new(),
             waiting_for_room: Vec::new(),
             statistics: CoreStatistics::default(),
             parse_limits,

@@ -5,6 +5,7 @@ pub mod client;
 pub mod fuzzing;
 pub mod headers;
 pub mod identity;
+pub mod pattern;
 pub mod quote;
 pub mod subject;
 pub mod transform;

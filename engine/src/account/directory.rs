@@ -2,6 +2,7 @@
 //! changed. A reload hands the cores a new one.
 
 use super::AccountId;
+use super::edges::{self, Edges, EdgesError};
 use hashbrown::HashMap;
 use petrel_config as config;
 use petrel_config::Credential;
@@ -22,6 +23,8 @@ pub enum DirectoryError {
         "no_auth_user: {0:?} not present as user or nkey in authorization block or account configuration"
     )]
     NoAuthUser(String),
+    #[error(transparent)]
+    Edges(#[from] EdgesError),
 }
 
 /// Who may connect, and into which account.
@@ -46,6 +49,8 @@ pub struct AccountSpec {
     pub name: Arc<str>,
     /// Limits of its connections.
     pub limits: config::AccountLimits,
+    /// What leads to other accounts and subjects.
+    pub(crate) edges: Arc<Edges>,
 }
 
 /// A user.
@@ -155,6 +160,10 @@ impl Directory {
             let user = directory.users.get(name).or_else(|| directory.nkeys.get(name)).cloned();
             directory.no_auth_user = Some(user.ok_or_else(|| DirectoryError::NoAuthUser(name.to_owned()))?);
         }
+        let compiled = edges::compile(options, directory.accounts.len(), |name| directory.account(name))?;
+        for (spec, edges) in directory.accounts.iter_mut().zip(compiled) {
+            spec.edges = Arc::new(edges);
+        }
         Ok(directory)
     }
 
@@ -164,7 +173,11 @@ impl Directory {
         }
         let most = usize::from(u16::MAX);
         let id = u16::try_from(self.accounts.len()).map_err(|_| DirectoryError::TooManyAccounts(most))?;
-        self.accounts.push(AccountSpec { name: name.into(), limits: config::AccountLimits::default() });
+        self.accounts.push(AccountSpec {
+            name: name.into(),
+            limits: config::AccountLimits::default(),
+            edges: Arc::default(),
+        });
         self.by_name.insert(name.into(), AccountId(id));
         Ok(AccountId(id))
     }

@@ -1,9 +1,20 @@
 //! Accounts: each has its own subjects. Every index and every session belongs to one.
 
 mod directory;
+mod edges;
+#[cfg(test)]
+mod edges_tests;
+mod export;
+mod import;
+mod mapping;
 
 pub(crate) use directory::Proof;
 pub use directory::{AccountSpec, Directory, DirectoryError, User};
+
+pub(crate) use edges::Edges;
+pub use edges::EdgesError;
+pub use mapping::MappingError;
+pub(crate) use mapping::{Mapped, MappedSubjects};
 
 use crate::interest::Interest;
 use std::sync::Arc;
@@ -29,11 +40,31 @@ pub(crate) struct Account {
     pub(crate) name: Arc<str>,
     /// Who wants which subjects.
     pub(crate) interest: Interest,
+    /// What leads to other accounts and subjects.
+    pub(crate) edges: Arc<Edges>,
+    /// Whether published subjects are mapped.
+    pub(crate) has_mappings: bool,
+    pub(crate) mapped: MappedSubjects,
 }
 
 impl Account {
     pub(crate) fn new(spec: &AccountSpec, core_count: usize, core: usize, key: [u64; 4]) -> Account {
-        Account { name: spec.name.clone(), interest: Interest::new(core_count, core, key) }
+        let mut account = Account {
+            name: spec.name.clone(),
+            interest: Interest::new(core_count, core, key),
+            edges: Arc::default(),
+            has_mappings: false,
+            mapped: MappedSubjects::new(ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3])),
+        };
+        account.change_edges(&spec.edges);
+        account
+    }
+
+    /// Goes over to other edges. Subscriptions get or lose their shadows elsewhere.
+    pub(crate) fn change_edges(&mut self, edges: &Arc<Edges>) {
+        self.edges = Arc::clone(edges);
+        self.has_mappings = !edges.mappings.is_empty();
+        self.mapped.clear();
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod closing;
 mod connecting;
 mod input;
 pub(crate) mod keepalive;
+mod mapping;
 pub(crate) mod operations;
 pub(crate) mod outbound;
 mod publishing;

@@ -18,6 +18,16 @@ impl Shard {
             self.fail(key, None, ClosedReason::ProtocolViolation, io);
             return Flow::Closed;
         }
+        if self.accounts[session.account.index()].has_mappings {
+            return self.publish_mapped(key, message, io);
+        }
+        self.publish_as(key, message, io)
+    }
+
+    /// Publishes a message under the subject that mappings have left it.
+    #[inline]
+    pub(super) fn publish_as(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
+        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         if session.changed_interest
             && self.core_count > 2
             && !self.is_mutated(Mutation::PublishAheadOfInterest)

@@ -40,6 +40,25 @@ impl Transform {
         Transform::build(source, destination, true)
     }
 
+    /// A transform of whatever a pattern matches onto one literal subject.
+    ///
+    /// # Errors
+    /// When one of them is no subject.
+    pub fn onto(source: &str, literal: &str) -> Result<Transform, TransformError> {
+        if !subject::is_valid_subscription(source.as_bytes())
+            || !subject::is_valid_literal(literal.as_bytes())
+        {
+            return Err(TransformError::Subject);
+        }
+        let literals = literal.split('.').map(|token| Function::Literal(token.as_bytes().into()));
+        Ok(Transform {
+            source: source.as_bytes().into(),
+            stars: Vec::new(),
+            before_rest: None,
+            functions: literals.collect(),
+        })
+    }
+
     fn build(source: &str, destination: &str, is_import: bool) -> Result<Transform, TransformError> {
         let is_valid = |text: &str| subject::is_valid_subscription(text.as_bytes());
         let has_rest = |text: &str| text == ">" || text.ends_with(".>");

@@ -1,0 +1,235 @@
+//! What leads from account to account: exports, imports and mappings, compiled when the configuration changes.
+
+use super::AccountId;
+use super::export::{Exports, Service};
+use super::import::{ServiceImport, StreamImport};
+use super::mapping::{MappingError, Mappings};
+use petrel_config as config;
+use petrel_config::ResponseType;
+use petrel_protocol::pattern;
+use petrel_protocol::transform::TransformError;
+use std::sync::Arc;
+
+/// Why exports, imports and mappings do not fit together. The texts are upstream's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum EdgesError {
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    #[error("{account:?} account not defined for {edge}")]
+    UnknownAccount { account: String, edge: String },
+    #[error("Error adding {kind} export {subject:?}: sublist: invalid subject")]
+    ExportSubject { kind: &'static str, subject: String },
+    #[error("Error adding {kind} import {subject:?}: sublist: invalid subject")]
+    ImportSubject { kind: &'static str, subject: String },
+    #[error("Error adding {kind} import {subject:?}: {kind} import not authorized")]
+    NotAuthorized { kind: &'static str, subject: String },
+    #[error("Error adding {kind} import {subject:?}: import forms a cycle")]
+    Cycle { kind: &'static str, subject: String },
+    #[error("Error adding stream import {0:?}: stream import already exists")]
+    DuplicateStream(String),
+    #[error(
+        "Error adding service import {subject:?}: duplicate service import subject {here:?}, previously used in import for account {account:?}, subject {previous:?}"
+    )]
+    DuplicateService { subject: String, here: String, account: String, previous: String },
+    #[error(
+        "Error adding {kind} import {subject:?}: failed to create mapping transform for {kind} import subject from {from:?} to {to:?}: {error}"
+    )]
+    Transform { kind: &'static str, subject: String, from: String, to: String, error: TransformError },
+    #[error("Error adding service latency sampling for {service:?} on subject {subject:?}: {why}")]
+    Latency { service: String, subject: String, why: &'static str },
+}
+
+/// The edges of one account.
+#[derive(Debug, Default)]
+pub(crate) struct Edges {
+    /// Subjects that are changed first of all.
+    pub(crate) mappings: Mappings,
+    /// What it hears of others.
+    pub(crate) streams: Vec<Arc<StreamImport>>,
+    /// What it asks of others.
+    pub(crate) services: Vec<Arc<ServiceImport>>,
+}
+
+/// What is compiled for every account, by id.
+struct Compilation<'c, F> {
+    edges: Vec<Edges>,
+    exports: Vec<Exports<'c>>,
+    account: F,
+}
+
+/// Compiles the edges of all accounts: one entry an [`AccountId`] below `account_count`. `account` finds an account by
+/// its name.
+pub(super) fn compile(
+    options: &config::Options,
+    account_count: usize,
+    account: impl Fn(&str) -> Option<AccountId>,
+) -> Result<Vec<Edges>, EdgesError> {
+    let mut compilation = Compilation {
+        edges: (0..account_count).map(|_| Edges::default()).collect(),
+        exports: (0..account_count).map(|_| Exports::default()).collect(),
+        account,
+    };
+    // Clusters have names; a server of its own has none.
+    let cluster = "";
+    compilation.edges[AccountId::GLOBAL.index()].mappings = Mappings::compile(&options.mappings, cluster)?;
+    for configured in &options.accounts {
+        let Some(id) = (compilation.account)(&configured.name) else { continue };
+        compilation.edges[id.index()].mappings = Mappings::compile(&configured.mappings, cluster)?;
+        let exists = |name: &str| (compilation.account)(name).is_some();
+        let exports = Exports::compile(configured, !options.no_system_account, exists)?;
+        compilation.exports[id.index()] = exports;
+    }
+    for configured in &options.accounts {
+        for import in configured.imports.iter().filter(|import| !import.is_service) {
+            compilation.add_stream(configured, import)?;
+        }
+    }
+    for configured in &options.accounts {
+        for import in configured.imports.iter().filter(|import| import.is_service) {
+            compilation.add_service(configured, import)?;
+        }
+    }
+    if !options.no_system_account {
+        compilation.add_system_services(options);
+    }
+    Ok(compilation.edges)
+}
+
+impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
+    fn ends(
+        &self,
+        importer: &config::Account,
+        import: &config::Import,
+        kind: &str,
+    ) -> Result<(AccountId, AccountId), EdgesError> {
+        let unknown =
+            || EdgesError::UnknownAccount { account: import.account.clone(), edge: format!("{kind} import") };
+        let exporter = (self.account)(&import.account).ok_or_else(unknown)?;
+        let importer = (self.account)(&importer.name).ok_or_else(unknown)?;
+        Ok((importer, exporter))
+    }
+
+    fn add_stream(&mut self, importer: &config::Account, import: &config::Import) -> Result<(), EdgesError> {
+        let (kind, subject) = ("stream", &import.subject);
+        let (here, there) = self.ends(importer, import, kind)?;
+        let allow_trace = self.exports[there.index()]
+            .stream(subject, &importer.name)
+            .ok_or_else(|| EdgesError::NotAuthorized { kind, subject: subject.clone() })?;
+        let compiled = StreamImport::compile(import, there, allow_trace)?;
+        let known = &self.edges[here.index()].streams;
+        if known.iter().any(|other| {
+            other.exporter == there && other.there == compiled.there && other.here == compiled.here
+        }) {
+            return Err(EdgesError::DuplicateStream(subject.clone()));
+        }
+        let next = |account: AccountId, subject: &[u8]| {
+            let streams = self.edges[account.index()].streams.iter();
+            let taken = streams.filter(|other| pattern::intersection(&other.here, subject).is_some());
+            taken.map(|other| (other.exporter, other.there.to_vec())).collect::<Vec<_>>()
+        };
+        if forms_cycle(here, there, &compiled.there, next) {
+            return Err(EdgesError::Cycle { kind, subject: subject.clone() });
+        }
+        self.edges[here.index()].streams.push(Arc::new(compiled));
+        Ok(())
+    }
+
+    fn add_service(&mut self, importer: &config::Account, import: &config::Import) -> Result<(), EdgesError> {
+        let (kind, subject) = ("service", &import.subject);
+        let (here, there) = self.ends(importer, import, kind)?;
+        if !petrel_protocol::subject::is_valid_subscription(subject.as_bytes()) {
+            return Err(EdgesError::ImportSubject { kind, subject: subject.clone() });
+        }
+        let service = self.exports[there.index()]
+            .service(subject, &importer.name)
+            .ok_or_else(|| EdgesError::NotAuthorized { kind, subject: subject.clone() })?;
+        let compiled = ServiceImport::compile(import, there, service)?;
+        let known = &self.edges[here.index()].services;
+        if let Some(other) = known.iter().find(|other| other.here == compiled.here) {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let is_its = |import: &&config::Import| (self.account)(&import.account) == Some(other.exporter);
+            let account = importer.imports.iter().find(is_its);
+            return Err(EdgesError::DuplicateService {
+                subject: subject.clone(),
+                here: text(&compiled.here),
+                account: account.map_or(String::new(), |import| import.account.clone()),
+                previous: text(&other.there),
+            });
+        }
+        let next = |account: AccountId, subject: &[u8]| {
+            let services = self.edges[account.index()].services.iter();
+            let taken = services.filter(|other| pattern::intersection(&other.here, subject).is_some());
+            taken.map(|other| (other.exporter, other.there.to_vec())).collect::<Vec<_>>()
+        };
+        if forms_cycle(here, there, &compiled.there, next) {
+            return Err(EdgesError::Cycle { kind, subject: subject.clone() });
+        }
+        self.edges[here.index()].services.push(Arc::new(compiled));
+        Ok(())
+    }
+
+    /// Every account may ask the system account about itself.
+    fn add_system_services(&mut self, options: &config::Options) {
+        let configured = options.accounts.iter().map(|account| account.name.as_str());
+        for name in std::iter::once("$G").chain(configured) {
+            let Some(id) = (self.account)(name).filter(|id| *id != AccountId::SYSTEM) else { continue };
+            for (here, there, share, response) in system_services(name) {
+                let known = &mut self.edges[id.index()].services;
+                if known.iter().any(|other| *other.here == *here.as_bytes()) {
+                    continue;
+                }
+                let import = config::Import {
+                    account: String::new(),
+                    subject: there,
+                    to: Some(here.to_owned()),
+                    prefix: None,
+                    allow_trace: false,
+                    share,
+                    is_service: true,
+                };
+                let service = Service { response, ..Service::default() };
+                // A name that is no token of a subject has no such service, as it has none upstream.
+                if let Ok(import) = ServiceImport::compile(&import, AccountId::SYSTEM, service) {
+                    known.push(Arc::new(import));
+                }
+            }
+        }
+    }
+}
+
+/// What an account may ask the system account: its subject, that of the system account, whether the asker is shown, and
+/// how many answers there are (other servers answer as well).
+fn system_services(account: &str) -> [(&'static str, String, bool, ResponseType); 4] {
+    let own = |kind: &str| format!("$SYS.REQ.ACCOUNT.{account}.{kind}");
+    let many = ResponseType::Stream;
+    [
+        ("$SYS.REQ.ACCOUNT.PING.CONNZ", own("CONNZ"), false, many),
+        ("$SYS.REQ.SERVER.PING.CONNZ", own("CONNZ"), false, many),
+        ("$SYS.REQ.ACCOUNT.PING.STATZ", own("STATZ"), false, many),
+        ("$SYS.REQ.USER.INFO", format!("$SYS.REQ.USER.{account}.INFO"), true, ResponseType::Singleton),
+    ]
+}
+
+/// Whether an edge from `from` to `there` in `to` leads back, over `next`: the edges that a subject of an account takes.
+fn forms_cycle(
+    from: AccountId,
+    to: AccountId,
+    there: &[u8],
+    next: impl Fn(AccountId, &[u8]) -> Vec<(AccountId, Vec<u8>)>,
+) -> bool {
+    let mut seen = vec![from];
+    let mut open = vec![(to, there.to_vec())];
+    while let Some((account, subject)) = open.pop() {
+        for (exporter, subject) in next(account, &subject) {
+            if exporter == from {
+                return true;
+            }
+            if !seen.contains(&exporter) {
+                seen.push(exporter);
+                open.push((exporter, subject));
+            }
+        }
+    }
+    false
+}
