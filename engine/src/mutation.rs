@@ -49,6 +49,8 @@ pub enum Mutation {
     SubscriptionsOutliveSession,
     /// Other cores are not told when interest ends.
     InterestNotWithdrawn,
+    /// What a subscription was in other accounts stays when it goes.
+    ShadowsOutliveSubscription,
     /// Lame duck mode ends with the first core that has no client left.
     LameDuckEndsEarly,
 }

@@ -1,7 +1,7 @@
 //! A new configuration, in two steps, each taken by all cores before the next begins: first every core gets the new
 //! accounts (a core may otherwise hear from a session of an account that it does not know), then the options change.
 
-use crate::account::{Account, Directory};
+use crate::account::{Account, AccountId, Directory};
 use crate::mail::Mail;
 use crate::options::Options;
 use crate::shard::Shard;
@@ -19,8 +19,13 @@ impl Shard {
 
     /// Gives every account the edges that the new directory has for it.
     fn change_edges(&mut self, directory: &Directory) {
-        for (account, spec) in self.accounts.iter_mut().zip(directory.accounts()) {
+        for (index, spec) in directory.accounts().iter().enumerate() {
+            let account = &mut self.accounts[index];
+            let has_other_streams = account.edges.streams != spec.edges.streams;
             account.change_edges(&spec.edges);
+            if has_other_streams {
+                self.cast_all_shadows(AccountId(u16::try_from(index).expect("accounts are numbered by u16")));
+            }
         }
     }
 

@@ -144,10 +144,12 @@ fn itself(source: &str) -> String {
     tokens.collect::<Vec<_>>().join(".")
 }
 
+type Outcome = Option<Box<[u8]>>;
+
 /// What a core remembers of an account's mappings: subjects that always become the same.
 pub(crate) struct MappedSubjects {
     /// `None`: nothing maps it.
-    known: HashMap<Box<[u8]>, Option<Box<[u8]>>, ahash::RandomState>,
+    known: HashMap<Box<[u8]>, Outcome, ahash::RandomState>,
 }
 
 impl MappedSubjects {

@@ -13,6 +13,7 @@ pub use directory::{AccountSpec, Directory, DirectoryError, User};
 
 pub(crate) use edges::Edges;
 pub use edges::EdgesError;
+pub(crate) use import::StreamImport;
 pub use mapping::MappingError;
 pub(crate) use mapping::{Mapped, MappedSubjects};
 

@@ -12,11 +12,13 @@ mod cache;
 mod generation;
 mod literal;
 mod remote;
+mod shadow;
 mod subscription;
 #[cfg(test)]
 mod tests;
 mod wildcard;
 
+pub(crate) use shadow::Shadow;
 pub(crate) use subscription::{Subscription, Subscriptions};
 
 use ahash::RandomState;

@@ -1,5 +1,7 @@
 //! Subscriptions of this core, and the lists they stand in.
 
+use super::shadow::Shadow;
+use crate::account::AccountId;
 use crate::arena::Arena;
 use smallvec::SmallVec;
 
@@ -23,12 +25,15 @@ pub(crate) struct Subscription {
     /// What most subscriptions do not have.
     extra: Option<Box<Extra>>,
     is_pattern: bool,
+    pub(super) is_shadow: bool,
 }
 
 #[derive(Default)]
-struct Extra {
+pub(super) struct Extra {
     queue: Option<Box<[u8]>>,
     max: u64,
+    pub(super) shadow: Option<Shadow>,
+    pub(super) shadows: Vec<(AccountId, u32)>,
 }
 
 impl Subscription {
@@ -42,7 +47,22 @@ impl Subscription {
             sid: Sid::from_slice(sid),
             extra: None,
             is_pattern: false,
+            is_shadow: false,
         }
+    }
+
+    /// Whether it only leads to a subscription of another account.
+    #[inline]
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.is_shadow
+    }
+
+    pub(super) fn extra(&self) -> Option<&Extra> {
+        self.extra.as_deref()
+    }
+
+    pub(super) fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
     }
 
     /// Deliveries after which it ends; 0: none.
@@ -99,6 +119,11 @@ impl Subscriptions {
     /// A subscription, while it exists.
     pub(crate) fn get(&self, key: u32) -> Option<&Subscription> {
         self.arena.get(key)
+    }
+
+    /// The keys of all, shadows included.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
+        self.arena.iter().map(|(key, _)| key)
     }
 
     /// A subscription to change.

@@ -103,6 +103,9 @@ impl Shard {
         let is_boundless = self.is_mutated(Mutation::MaximumIgnored);
         let subscriptions = self.accounts[account].interest.subscriptions_mut();
         let Some(mut subscription) = subscriptions.get_mut(subscription_key) else { return false };
+        if subscription.is_shadow() {
+            return self.deliver_to_shadow(subscription_key, origin, message, io);
+        }
         let receiver_key = subscription.session;
         let Some(mut receiver) = self.sessions.get_mut(receiver_key) else { return false };
         let is_own = origin.core == self.core.0 && origin.session == receiver_key;

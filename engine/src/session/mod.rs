@@ -12,4 +12,5 @@ mod mapping;
 pub(crate) mod operations;
 pub(crate) mod outbound;
 mod publishing;
+mod shadows;
 pub(crate) mod subscribing;

@@ -38,6 +38,9 @@ impl Shard {
             self.remember_subscription(key, subscription, sid);
             self.statistics.subscriptions += 1;
             self.tell_cores(key, account, change);
+            if !self.accounts[account.index()].edges.streams.is_empty() {
+                self.cast_shadows(account, subscription);
+            }
         }
         if verbose { self.acknowledge_in_force(key, io) } else { Flow::Next }
     }
@@ -115,6 +118,9 @@ impl Shard {
         let interest = &mut self.accounts[account.index()].interest;
         let Some((removed, change)) = interest.unsubscribe(subscription) else { return };
         self.statistics.subscriptions -= 1;
+        for (exporter, shadow) in removed.shadows() {
+            self.remove_shadow(*exporter, *shadow);
+        }
         if let Some(session) = self.sessions.get_mut(removed.session) {
             let hash = self.sid_hasher.hash_one(&*removed.sid);
             if let Ok(entry) = session.subscriptions.find_entry(hash, |key| *key == subscription) {
@@ -145,7 +151,7 @@ impl Shard {
     }
 
     /// Notes a change of interest for all other cores.
-    fn tell_cores(&mut self, key: u32, account: AccountId, change: Option<InterestChange>) {
+    pub(super) fn tell_cores(&mut self, key: u32, account: AccountId, change: Option<InterestChange>) {
         let Some(change) = change else { return };
         if self.core_count == 1 {
             return;
