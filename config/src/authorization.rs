@@ -2,37 +2,31 @@
 
 use crate::duration::parse_duration;
 use crate::keys;
-use crate::options::{Authorization, Credential, User};
+use crate::options::Authorization;
+use crate::permissions::permissions;
 use crate::reader::{Entry, Reader};
+use crate::users::{Known, users};
 use crate::value::{Node, Position, Value};
-use std::collections::HashSet;
 use std::time::Duration;
 
 /// Above this many seconds the timeout is probably a number whose unit was read as a suffix.
 const TIMEOUT_SECONDS_HIGH: f64 = 60.0;
 
-/// What bcrypt hashes begin with.
-const BCRYPT_PREFIXES: [&str; 4] = ["$2a$", "$2b$", "$2x$", "$2y$"];
-
-/// Whether a password or token is a bcrypt hash.
-pub fn is_bcrypt(secret: &str) -> bool {
-    BCRYPT_PREFIXES.iter().any(|prefix| secret.starts_with(prefix))
-}
-
-/// What is said of a bcrypt hash, by the file or the command line.
-pub const BCRYPT_NOT_SUPPORTED: &str = "bcrypt hashes are not supported by petrel yet: nobody could log in";
-
 /// Reads the block; `None` when it is no block.
-pub(crate) fn authorization(reader: &mut Reader, node: &Node) -> Option<Authorization> {
+pub(crate) fn authorization(reader: &mut Reader, node: &Node, known: &mut Known) -> Option<Authorization> {
     let map = reader.map(node)?;
     let mut found = Authorization::default();
     reader.block(map, keys::AUTHORIZATION, |reader, entry| match entry.key {
         "user" => found.user = reader.string(entry.node),
-        "pass" => found.password = secret(reader, entry.node),
-        "token" => found.token = secret(reader, entry.node),
+        "pass" => found.password = reader.string(entry.node),
+        "token" => found.token = reader.string(entry.node),
         "timeout" => found.timeout = timeout(reader, entry),
-        "users" => found.users = users(reader, entry.node, &node.position),
-        // The table and this list are one; see the test below.
+        "users" => {
+            found.users = users(reader, entry.node, Some(&entry.node.position));
+            known.add(reader, found.users.as_deref().unwrap_or_default(), &node.position);
+        }
+        "default_permissions" => found.default_permissions = permissions(reader, entry.node),
+        // The table and this list are one; see the test of all keys.
         other => unreachable!("authorization key {other} is supported but not read"),
     });
     check_exclusive(reader, &node.position, &found);
@@ -49,14 +43,6 @@ fn check_exclusive(reader: &mut Reader, position: &Position, found: &Authorizati
     } else if found.users.is_some() && said(&found.token) {
         reader.error(position, "Can not have a token and a users array");
     }
-}
-
-fn secret(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.string(node)?;
-    if is_bcrypt(&text) {
-        reader.error(&node.position, BCRYPT_NOT_SUPPORTED);
-    }
-    Some(text)
 }
 
 /// Seconds as a number, or a duration in words.
@@ -90,63 +76,4 @@ fn timeout(reader: &mut Reader, entry: &Entry<'_>) -> Option<Duration> {
         reader.warn_field(position, entry.written, &why);
     }
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
-}
-
-fn users(reader: &mut Reader, node: &Node, block: &Position) -> Option<Vec<User>> {
-    let Value::Array(elements) = &node.value else {
-        let text = format!("Expected users field to be an array, got {}", shown(&node.value));
-        reader.error(&node.position, text);
-        return None;
-    };
-    let mut users: Vec<User> = Vec::with_capacity(elements.len());
-    let mut names = HashSet::new();
-    for element in elements {
-        let Some(user) = user(reader, element) else { continue };
-        if !names.insert(user.name().to_owned()) {
-            reader.error(block, format!("Duplicate user {:?} detected", user.name()));
-        }
-        users.push(user);
-    }
-    Some(users)
-}
-
-fn user(reader: &mut Reader, node: &Node) -> Option<User> {
-    let Value::Map(map) = &node.value else {
-        let text = format!("Expected user entry to be a map/struct, got {}", shown(&node.value));
-        reader.error(&node.position, text);
-        return None;
-    };
-    let errors_before = reader.problems.errors.len();
-    let (mut name, mut password) = (None, None);
-    reader.block(map, keys::USER, |reader, entry| match entry.key {
-        "user" => name = reader.string(entry.node),
-        "pass" => password = secret(reader, entry.node),
-        other => unreachable!("user key {other} is supported but not read"),
-    });
-    match name {
-        Some(name) if !name.is_empty() => Some(User {
-            credential: Credential::Password { name, password: password.unwrap_or_default() },
-            permissions: None,
-            connection_types: None,
-        }),
-        _ => {
-            // A key or value that was refused above has been told already.
-            if reader.problems.errors.len() == errors_before {
-                reader.error(&node.position, "User entry requires a user");
-            }
-            None
-        }
-    }
-}
-
-/// A value as a message shows it.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) | Value::DateTime(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Boolean(boolean) => boolean.to_string(),
-        Value::Array(_) => "an array".to_owned(),
-        Value::Map(_) => "a map".to_owned(),
-    }
 }

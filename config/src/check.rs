@@ -1,10 +1,12 @@
 //! Checks over all options, file and command line together (reference: config.md, section 17).
 
-use crate::authorization::{BCRYPT_NOT_SUPPORTED, is_bcrypt};
 use crate::duration::format_duration;
 use crate::options::{Options, defaults};
 use crate::top::SERVER_NAME_HAS_SPACES;
 use std::time::Duration;
+
+/// The name of the global account, which is there anyway.
+const GLOBAL: &str = "$G";
 
 /// Payloads above this are worth a warning at start.
 const PAYLOAD_BYTES_HIGH: i64 = 8 * 1024 * 1024;
@@ -19,8 +21,18 @@ pub enum CheckError {
     Payload { payload: i64, pending: i64 },
     #[error("{SERVER_NAME_HAS_SPACES}")]
     ServerName,
-    #[error("{BCRYPT_NOT_SUPPORTED}")]
-    Bcrypt,
+    #[error("no_auth_user: {0:?} present, but users/nkeys are not defined")]
+    NoUsers(String),
+    #[error(
+        "no_auth_user: {0:?} not present as user or nkey in authorization block or account configuration"
+    )]
+    NoAuthUser(String),
+    #[error("error resolving system account: account missing")]
+    SystemAccount,
+    #[error("can't specify both HTTP ({http}) and HTTPs ({https}) ports")]
+    TwoMonitors { http: i64, https: i64 },
+    #[error("TLS cert and key required for HTTPS")]
+    NoTlsForHttps,
 }
 
 impl Options {
@@ -42,11 +54,31 @@ impl Options {
         if payload > pending {
             return Err(CheckError::Payload { payload, pending });
         }
-        let secrets = [&self.authorization.password, &self.authorization.token];
-        if secrets.into_iter().flatten().any(|secret| is_bcrypt(secret)) {
-            return Err(CheckError::Bcrypt);
+        self.check_accounts()?;
+        let (http, https) = (self.http_port.unwrap_or(0), self.https_port.unwrap_or(0));
+        if http != 0 && https != 0 {
+            return Err(CheckError::TwoMonitors { http, https });
+        }
+        if https != 0 && self.tls.is_none() {
+            return Err(CheckError::NoTlsForHttps);
         }
         Ok(())
+    }
+
+    fn check_accounts(&self) -> Result<(), CheckError> {
+        if let Some(name) = &self.system_account {
+            let is_known = name == GLOBAL || self.accounts.iter().any(|account| account.name == *name);
+            if !is_known {
+                return Err(CheckError::SystemAccount);
+            }
+        }
+        let Some(name) = self.no_auth_user.clone() else { return Ok(()) };
+        let of_accounts = self.accounts.iter().flat_map(|account| &account.users);
+        let mut users = self.authorization.users.iter().flatten().chain(of_accounts).peekable();
+        if users.peek().is_none() {
+            return Err(CheckError::NoUsers(name));
+        }
+        if users.any(|user| user.name() == name) { Ok(()) } else { Err(CheckError::NoAuthUser(name)) }
     }
 
     /// What works and is not wise; one line each.
@@ -123,12 +155,5 @@ mod tests {
         assert_eq!(message(|options| options.lame_duck_grace_period = Some(Duration::ZERO)), "fine");
         let options = Options { payload_max: Some(0), ..Options::default() };
         assert_eq!(options.payload_max(), 1_048_576);
-    }
-
-    #[test]
-    fn hashes_are_refused_instead_of_compared() {
-        let mut options = Options::default();
-        options.authorization.password = Some("$2a$11$abc".into());
-        assert_eq!(options.check(), Err(CheckError::Bcrypt));
     }
 }

@@ -6,25 +6,35 @@
 
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod authorization;
 mod check;
 mod cursor;
 mod digest;
 mod duration;
+mod exports;
+mod imports;
 mod item;
 pub mod keys;
 mod lexer;
 mod listen;
 mod load;
+mod mappings;
 mod number;
 mod options;
 mod parser;
+mod permissions;
 mod petrel_block;
 mod problem;
 mod reader;
 mod scalar;
+mod sharing;
+mod subject;
 mod text;
+mod tls;
+mod tls_names;
 mod top;
+mod users;
 mod value;
 
 pub use check::{CheckError, or_default};

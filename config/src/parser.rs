@@ -129,20 +129,12 @@ struct Parser<'w, 's> {
     path: Arc<str>,
     world: &'w mut World<'s>,
     open: Vec<Open>,
-    /// Where each of them begins, but for the first.
-    begins: Vec<Position>,
     keys: Vec<PendingKey>,
 }
 
 impl<'w, 's> Parser<'w, 's> {
     fn new(path: &str, world: &'w mut World<'s>) -> Parser<'w, 's> {
-        Parser {
-            path: path.into(),
-            world,
-            open: vec![Open::Map(Map::new())],
-            begins: Vec::new(),
-            keys: Vec::new(),
-        }
+        Parser { path: path.into(), world, open: vec![Open::Map(Map::new())], keys: Vec::new() }
     }
 
     fn run(mut self, text: &str) -> Result<Map, ParseError> {
@@ -182,7 +174,7 @@ impl<'w, 's> Parser<'w, 's> {
             Kind::MapStart => return self.enter(Open::Map(Map::new()), &item),
             Kind::Include => return self.include(&item),
             Kind::ArrayEnd | Kind::MapEnd => {
-                return match self.close() {
+                return match self.close(&item) {
                     Some(node) => self.set(node),
                     None => Ok(()),
                 };
@@ -204,7 +196,6 @@ impl<'w, 's> Parser<'w, 's> {
 
     fn enter(&mut self, container: Open, item: &Item) -> Result<(), ParseError> {
         self.open.push(container);
-        self.begins.push(self.position(item));
         self.check_depth(0, item)
     }
 
@@ -225,9 +216,10 @@ impl<'w, 's> Parser<'w, 's> {
         Ok(map)
     }
 
-    /// Ends the innermost container, which the lexer has seen opened.
-    fn close(&mut self) -> Option<Node> {
-        let position = self.begins.pop()?;
+    /// Ends the innermost container, which the lexer has seen opened. Without a key it stands where it ends, as
+    /// upstream has it.
+    fn close(&mut self, item: &Item) -> Option<Node> {
+        let position = self.position(item);
         let value = match self.open.pop()? {
             Open::Map(map) => Value::Map(map),
             Open::Array(elements) => Value::Array(elements),

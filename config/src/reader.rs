@@ -1,9 +1,9 @@
 //! From values to typed options, collecting what is wrong instead of stopping at the first.
 
 use crate::duration::parse_duration;
-use crate::keys::{Key, State, find};
+use crate::keys::{Key, Kind, State, find};
 use crate::problem::{Problem, Problems};
-use crate::value::{Map, Node, Position, Value};
+use crate::value::{Map, Node, Position, Value, in_order};
 use std::time::Duration;
 
 /// Reads values and remembers what was wrong with them.
@@ -23,19 +23,41 @@ impl Reader {
         self.problems.warnings.push(Problem { position: Some(position.clone()), text });
     }
 
+    pub(crate) fn warn(&mut self, position: &Position, text: impl Into<String>) {
+        self.problems.warnings.push(Problem { position: Some(position.clone()), text: text.into() });
+    }
+
+    pub(crate) fn notice(&mut self, position: &Position, text: impl Into<String>) {
+        self.problems.notices.push(Problem { position: Some(position.clone()), text: text.into() });
+    }
+
+    /// An error; of some, upstream does not say where they are.
+    pub(crate) fn error_at(&mut self, position: Option<&Position>, text: impl Into<String>) {
+        self.problems.errors.push(Problem { position: position.cloned(), text: text.into() });
+    }
+
     /// Hands every supported key of a block to `read`, in the order of the file; tells of all others.
     pub(crate) fn block(
         &mut self,
         map: &Map,
         table: &'static [Key],
+        read: impl FnMut(&mut Reader, &Entry<'_>),
+    ) {
+        self.block_saying(map, table, unknown_field, read);
+    }
+
+    /// The same, with words of its own for fields that nobody knows.
+    pub(crate) fn block_saying(
+        &mut self,
+        map: &Map,
+        table: &'static [Key],
+        unknown: impl Fn(&str) -> String,
         mut read: impl FnMut(&mut Reader, &Entry<'_>),
     ) {
-        let mut entries: Vec<(&String, &Node)> = map.iter().collect();
-        entries.sort_by(|(_, left), (_, right)| left.position.cmp(&right.position));
-        for (written, node) in entries {
+        for (written, node) in in_order(map) {
             let Some(key) = find(table, written) else {
                 if !node.used {
-                    self.error(&node.position, format!("unknown field {written:?}"));
+                    self.error(&node.position, unknown(written));
                 }
                 continue;
             };
@@ -44,15 +66,58 @@ impl Reader {
                     let entry = Entry { key: key.name(), written: &written.to_lowercase(), node };
                     read(self, &entry);
                 }
-                State::Harmless(ignored) => self.problems.notices.push(Problem {
-                    position: Some(node.position.clone()),
-                    text: format!("{written:?} is ignored: {ignored}"),
-                }),
+                State::Harmless(ignored) => {
+                    self.check_kind(node, key.kind);
+                    self.notice(&node.position, format!("{written:?} is ignored: {ignored}"));
+                }
                 State::NotYet(_) if says_off(&node.value) => {}
-                State::NotYet(missing) => self.error(
-                    &node.position,
-                    format!("{written:?} is not supported by petrel yet: without it {missing}"),
-                ),
+                State::NotYet(missing) => {
+                    self.error(
+                        &node.position,
+                        format!("{written:?} is not supported by petrel yet: without it {missing}"),
+                    );
+                    self.unknown_inside(key, &node.value);
+                }
+            }
+        }
+    }
+
+    /// Tells of fields that nobody knows in a block that is not read yet.
+    fn unknown_inside(&mut self, key: &'static Key, value: &Value) {
+        for map in key.blocks_in(value) {
+            for (written, node) in in_order(map) {
+                match find(key.block, written) {
+                    Some(inner) => self.unknown_inside(inner, &node.value),
+                    None if node.used => {}
+                    None => self.error(&node.position, unknown_field(written)),
+                }
+            }
+        }
+    }
+
+    /// The values of keys that are ignored must be of their kind, too.
+    fn check_kind(&mut self, node: &Node, kind: Kind) {
+        match kind {
+            Kind::Text => drop(self.string(node)),
+            Kind::Integer | Kind::Size => drop(self.integer(node)),
+            Kind::Boolean => drop(self.boolean(node)),
+            Kind::Switches => self.check_switches(node),
+            _ => {}
+        }
+    }
+
+    /// `feature_flags` is the only block of this kind.
+    fn check_switches(&mut self, node: &Node) {
+        let Value::Map(map) = &node.value else {
+            let kind = node.value.kind();
+            self.error(&node.position, format!("error parsing feature flags: unsupported type {kind}"));
+            return;
+        };
+        for (name, entry) in in_order(map) {
+            let kind = entry.value.kind();
+            if kind != "bool" {
+                let text = format!("error parsing feature flag {name:?}: expected bool, got {kind}");
+                self.error(&entry.position, text);
             }
         }
     }
@@ -97,6 +162,16 @@ impl Reader {
             Value::Map(map) => Some(map),
             _ => {
                 self.mismatch(node, "map[string]interface {}");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn array<'n>(&mut self, node: &'n Node) -> Option<&'n [Node]> {
+        match &node.value {
+            Value::Array(elements) => Some(elements),
+            _ => {
+                self.mismatch(node, "[]interface {}");
                 None
             }
         }
@@ -171,8 +246,13 @@ pub(crate) struct Entry<'n> {
     pub(crate) node: &'n Node,
 }
 
+/// What is said of a field that nobody knows.
+fn unknown_field(written: &str) -> String {
+    format!("unknown field {written:?}")
+}
+
 /// Whether the value of a key that is not there yet says that it is not wanted.
-fn says_off(value: &Value) -> bool {
+pub(crate) fn says_off(value: &Value) -> bool {
     match value {
         Value::Boolean(on) => !on,
         Value::Integer(number) => *number == 0,

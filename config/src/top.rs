@@ -1,13 +1,17 @@
 //! The keys at top level.
 
+use crate::accounts::{Around, accounts};
 use crate::authorization::authorization;
 use crate::duration::format_duration;
 use crate::keys;
 use crate::listen::listen;
+use crate::mappings::mappings;
 use crate::options::{Options, WriteTimeout};
 use crate::petrel_block::petrel;
 use crate::reader::{Entry, Reader};
-use crate::value::{Map, Node, Value};
+use crate::tls::tls;
+use crate::users::Known;
+use crate::value::{Map, Node, Value, in_order};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,15 +19,33 @@ const LAME_DUCK_DURATION_MIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn options(reader: &mut Reader, map: &Map) -> Options {
     let mut options = Options::default();
+    let mut known = Known::default();
     reader.block(map, keys::TOP, |reader, entry| {
         // Each group takes its own keys; the table and the groups are one, see the test of all keys.
         let taken = network(reader, entry, &mut options)
+            || monitoring(reader, entry, &mut options)
             || limits(reader, entry, &mut options)
             || timers(reader, entry, &mut options)
             || logging(reader, entry, &mut options)
-            || blocks(reader, entry, &mut options);
-        debug_assert!(taken, "top-level key {} is supported but not read", entry.key);
+            || access(reader, entry, &mut options);
+        match entry.key {
+            "authorization" => {
+                options.authorization = authorization(reader, entry.node, &mut known).unwrap_or_default();
+            }
+            "accounts" => {}
+            other => debug_assert!(taken, "top-level key {other} is supported but not read"),
+        }
     });
+    // Accounts refer to what stands in other blocks, so they come last.
+    let is_accounts = |name: &str| keys::find(keys::TOP, name).is_some_and(|key| key.name() == "accounts");
+    for (_, node) in in_order(map).into_iter().filter(|(name, _)| is_accounts(name)) {
+        let around = Around {
+            authorization: &options.authorization,
+            no_system_account: options.no_system_account,
+            known: std::mem::take(&mut known),
+        };
+        options.accounts = accounts(reader, node, around);
+    }
     options
 }
 
@@ -37,18 +59,33 @@ fn network(reader: &mut Reader, entry: &Entry<'_>, options: &mut Options) -> boo
         }
         "host" => options.host = reader.string(node),
         "port" => options.port = reader.integer(node),
+        "proxy_protocol" => options.proxy_protocol = reader.boolean(node).unwrap_or_default(),
+        "server_name" => options.server_name = server_name(reader, node),
+        "client_advertise" => options.client_advertise = reader.string(node),
+        "server_tags" => options.server_tags = server_tags(reader, node),
+        "server_metadata" => options.server_metadata = server_metadata(reader, node),
+        "no_header_support" => options.no_header_support = reader.boolean(node).unwrap_or_default(),
+        _ => return false,
+    }
+    true
+}
+
+fn monitoring(reader: &mut Reader, entry: &Entry<'_>, options: &mut Options) -> bool {
+    let node = entry.node;
+    match entry.key {
         "http" => {
             if let Some((host, port)) = listen(reader, node) {
                 (options.http_host, options.http_port) = (Some(host), Some(port));
             }
         }
         "http_port" => options.http_port = reader.integer(node),
+        "https" => {
+            if let Some((host, port)) = listen(reader, node) {
+                (options.https_host, options.https_port) = (Some(host), Some(port));
+            }
+        }
+        "https_port" => options.https_port = reader.integer(node),
         "http_base_path" => options.http_base_path = reader.string(node),
-        "server_name" => options.server_name = server_name(reader, node),
-        "client_advertise" => options.client_advertise = reader.string(node),
-        "server_tags" => options.server_tags = server_tags(reader, node),
-        "server_metadata" => options.server_metadata = server_metadata(reader, node),
-        "no_header_support" => options.no_header_support = reader.boolean(node).unwrap_or_default(),
         _ => return false,
     }
     true
@@ -93,21 +130,41 @@ fn logging(reader: &mut Reader, entry: &Entry<'_>, options: &mut Options) -> boo
         "logtime" => options.log.time = reader.boolean(node),
         "logtime_utc" => options.log.utc = reader.boolean(node),
         "log_file" => options.log.file = reader.string(node),
+        "log_size_limit" => options.log.size_limit = reader.integer(node),
+        "log_max_num" => options.log.files_max = reader.integer(node),
+        "syslog" => options.log.syslog = reader.boolean(node),
+        "remote_syslog" => options.log.remote_syslog = reader.string(node),
+        "trace_verbose" => options.log.trace_verbose = reader.boolean(node),
+        "trace_headers" => options.log.trace_headers = reader.boolean(node),
+        "max_traced_msg_len" => options.log.traced_msg_len_max = reader.integer(node),
         "pid_file" => options.pid_file = reader.string(node),
+        "ports_file_dir" => options.ports_file_dir = reader.string(node),
         _ => return false,
     }
     true
 }
 
-fn blocks(reader: &mut Reader, entry: &Entry<'_>, options: &mut Options) -> bool {
+fn access(reader: &mut Reader, entry: &Entry<'_>, options: &mut Options) -> bool {
+    let node = entry.node;
     match entry.key {
-        "authorization" => {
-            options.authorization = authorization(reader, entry.node).unwrap_or_default();
-        }
-        "petrel" => options.petrel = petrel(reader, entry.node).unwrap_or_default(),
+        "no_auth_user" => options.no_auth_user = reader.string(node).filter(|name| !name.is_empty()),
+        "system_account" => options.system_account = system_account(reader, node),
+        "no_system_account" => options.no_system_account = reader.boolean(node).unwrap_or_default(),
+        "mappings" => options.mappings = mappings(reader, node),
+        "tls" => options.tls = tls(reader, node),
+        "allow_non_tls" => options.allow_non_tls = reader.boolean(node).unwrap_or_default(),
+        "petrel" => options.petrel = petrel(reader, node).unwrap_or_default(),
         _ => return false,
     }
     true
+}
+
+fn system_account(reader: &mut Reader, node: &Node) -> Option<String> {
+    let Value::String(name) = &node.value else {
+        reader.error(&node.position, "system account name must be a string");
+        return None;
+    };
+    Some(name.clone()).filter(|name| !name.is_empty())
 }
 
 /// What is said of a name with blanks, by the file or the command line.

@@ -29,7 +29,7 @@ pub type Map = BTreeMap<String, Node>;
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// Where its key stands; for an element of an array, where the element stands.
+    /// Where its key stands; for an element of an array, where the element stands, or ends if it is a container.
     pub position: Position,
     /// Whether a variable referred to it: it may then have a name that is no option.
     pub used: bool,
@@ -62,4 +62,24 @@ impl Value {
             Value::Map(_) => "map[string]interface {}",
         }
     }
+
+    /// The value as upstream's messages show it; containers, of which those show addresses, in words.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Value::String(text) => text.clone(),
+            Value::Integer(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
+            Value::Boolean(boolean) => boolean.to_string(),
+            Value::DateTime(text) => format!("{} +0000 UTC", text.replace('T', " ").trim_end_matches('Z')),
+            Value::Array(_) => "an array".to_owned(),
+            Value::Map(_) => "a map".to_owned(),
+        }
+    }
+}
+
+/// The entries of a block in the order of the file.
+pub(crate) fn in_order(map: &Map) -> Vec<(&String, &Node)> {
+    let mut entries: Vec<(&String, &Node)> = map.iter().collect();
+    entries.sort_by(|(_, left), (_, right)| left.position.cmp(&right.position));
+    entries
 }

@@ -128,10 +128,10 @@ fn what_is_not_there_yet_stops_the_start() {
 
 #[test]
 fn what_is_not_there_yet_may_be_switched_off() {
-    let text = "jetstream: disabled\nallow_non_tls: false\nlog_size_limit: 0\nsyslog: no\ntls {}\n";
+    let text = "jetstream: disabled\nocsp: false\naccounts { A { jetstream: no } }\nmqtt {}\n";
     assert_eq!(
         errors(text),
-        "nats.conf:5:1: \"tls\" is not supported by petrel yet: without it connections would not be encrypted\n"
+        "nats.conf:4:1: \"mqtt\" is not supported by petrel yet: without it MQTT clients could not connect\n"
     );
 }
 
@@ -148,14 +148,6 @@ fn a_number_of_seconds_warns_and_works() {
     let read = read("ping_interval: 20").unwrap();
     assert_eq!(read.options.ping_interval, Some(Duration::from_secs(20)));
     assert_eq!(read.problems.warnings.len(), 1);
-}
-
-#[test]
-fn hashes_are_refused_where_they_stand() {
-    let text = "authorization {\n  user: a\n  pass: $2a$11$abc\n}";
-    let expected = "nats.conf:3:3: bcrypt hashes are not supported by petrel yet: nobody could log in\n";
-    assert_eq!(errors(text), expected);
-    assert!(errors("authorization { token: \"$2y$05$x\" }").contains("bcrypt"));
 }
 
 #[test]

@@ -1,3 +1,4 @@
 //! Who somebody is.
 
 pub mod nkey;
+pub mod public_key;

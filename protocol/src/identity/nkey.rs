@@ -37,7 +37,7 @@ fn encode(prefix: u8, key: &[u8; 32]) -> String {
 
 /// CRC-16/XMODEM: polynomial 0x1021, initial value 0, nothing reflected. A few dozen bytes at start do not
 /// deserve a table.
-fn crc16(bytes: &[u8]) -> u16 {
+pub(super) fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
             if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
