@@ -10,6 +10,7 @@ pub mod machine;
 pub mod measurement;
 pub mod off_cpu;
 pub mod peers;
+pub mod public_client;
 pub mod results;
 pub mod row;
 pub mod scenario;

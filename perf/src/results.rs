@@ -42,6 +42,8 @@ struct Table {
     title: &'static str,
     metrics: &'static [(&'static str, Metric)],
     has: Metric,
+    /// Only rows of the public client's load, or none of them.
+    of_public_client: bool,
 }
 
 const TABLES: &[Table] = &[
@@ -56,6 +58,7 @@ const TABLES: &[Table] = &[
             ("p99", Metric::LatencyP99),
         ],
         has: Metric::Rate,
+        of_public_client: false,
     },
     Table {
         title: "Memory",
@@ -66,6 +69,17 @@ const TABLES: &[Table] = &[
             ("peak", Metric::PeakMemory),
         ],
         has: Metric::StartMemory,
+        of_public_client: false,
+    },
+    Table {
+        title: "By the public Go client",
+        metrics: &[
+            ("rate", Metric::Rate),
+            ("server CPU", Metric::ServerCpu),
+            ("peak memory", Metric::PeakMemory),
+        ],
+        has: Metric::Rate,
+        of_public_client: true,
     },
     Table {
         title: "Growth",
@@ -76,6 +90,7 @@ const TABLES: &[Table] = &[
             ("peak memory", Metric::PeakMemory),
         ],
         has: Metric::CostGrowth,
+        of_public_client: false,
     },
     Table {
         title: "One receiver stops",
@@ -85,6 +100,7 @@ const TABLES: &[Table] = &[
             ("peak memory", Metric::PeakMemory),
         ],
         has: Metric::RateKept,
+        of_public_client: false,
     },
 ];
 
@@ -146,6 +162,9 @@ impl Table {
         let has = |metric| {
             row.upstream.median.values.contains_key(&metric) || row.petrel.median.values.contains_key(&metric)
         };
+        if row.is_of_public_client() != self.of_public_client {
+            return false;
+        }
         match self.has {
             Metric::Rate => has(Metric::Rate) && !has(Metric::RateKept) && !has(Metric::CostGrowth),
             Metric::StartMemory => has(Metric::StartMemory) || has(Metric::BytesEach),

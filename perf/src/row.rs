@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::measurement::{Measurement, Metric};
-use crate::scenario::Scenario;
+use crate::scenario::{Kind, Scenario};
 use crate::target::Verdict;
 
 /// A side's runs and their medians.
@@ -83,6 +83,11 @@ impl Row {
             petrel,
             judgements,
         }
+    }
+
+    /// Whether the public client made the load.
+    pub fn is_of_public_client(&self) -> bool {
+        Scenario::find(self.scenario).is_some_and(|found| matches!(found.kind, Kind::PublicClient(_)))
     }
 
     /// Petrel's median over upstream's.

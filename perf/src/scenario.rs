@@ -18,6 +18,8 @@ pub enum Kind {
     Subscriptions(u32, u32),
     /// The load of the scenario with this name beside few and beside many held things.
     Growth(&'static str, Beside),
+    /// Load at full speed by the public Go client, with these options of its program.
+    PublicClient(&'static str),
     /// One publisher and four receivers, one of which stops to read.
     SlowReceiver,
 }
@@ -136,6 +138,17 @@ pub const SCENARIOS: &[Scenario] = &[
         is_quick: true,
         targets: &[Target::new(Metric::BytesEach, Bound::AtMost(200.0))],
     },
+    public("go-1:1-16", "1:1, 16 B", "--size 16", &[cpu(0.24), rate(1.37)]),
+    public("go-1:1-128", "1:1, 128 B", "--size 128", &[cpu(0.24), rate(1.38)]),
+    public("go-1:4-128", "1:4, 128 B, a delivery", "--size 128 --subscribers 4", &[cpu(0.333), rate(1.33)]),
+    public(
+        "go-4:4-128",
+        "4:4, 128 B, a delivery",
+        "--size 128 --publishers 4 --subscribers 4",
+        &[cpu(0.333), rate(1.35)],
+    ),
+    public("go-request-1", "request-reply, 1 client", "--mode request", &[]),
+    public("go-request-50", "request-reply, 50 clients", "--mode request --clients 50", &[rate(1.36)]),
     Scenario {
         name: "growth-connections",
         title: "1:1, 128 B, beside idle connections",
@@ -197,6 +210,15 @@ const fn load(
     Scenario { name, title, kind: Kind::Load(options), is_quick, targets }
 }
 
+const fn public(
+    name: &'static str,
+    title: &'static str,
+    options: &'static str,
+    targets: &'static [Target],
+) -> Scenario {
+    Scenario { name, title, kind: Kind::PublicClient(options), is_quick: false, targets }
+}
+
 const fn half(name: &'static str, title: &'static str, of: &'static str, is_quick: bool) -> Scenario {
     Scenario { name, title, kind: Kind::HalfRate(of), is_quick, targets: DELAYS }
 }
@@ -218,7 +240,7 @@ impl Scenario {
             Kind::Load(options) => Some(options.split(' ').map(str::to_owned).collect()),
             Kind::HalfRate(of) | Kind::Growth(of, _) => Self::find(of)?.load_options(),
             Kind::SlowReceiver => Self::find("1:4-128")?.load_options(),
-            Kind::Start | Kind::IdleConnections(..) | Kind::Subscriptions(..) => None,
+            Kind::PublicClient(_) | Kind::Start | Kind::IdleConnections(..) | Kind::Subscriptions(..) => None,
         }
     }
 }

@@ -11,6 +11,7 @@ use petrel_tools::bench::{HoldReport, Report};
 use crate::generator;
 use crate::machine::Machine;
 use crate::measurement::{Measurement, Metric};
+use crate::public_client;
 use crate::row::{Row, Side};
 use crate::scenario::{Beside, Kind, Scenario};
 use crate::server::Server;
@@ -51,6 +52,8 @@ pub struct Turns {
     upstream: PathBuf,
     petrel: PathBuf,
     effort: Effort,
+    /// The program of the public client's load, once it was needed.
+    public_client: Option<PathBuf>,
     /// Messages a second that upstream took at full speed, by scenario and layout.
     full_rates: BTreeMap<(&'static str, &'static str), f64>,
 }
@@ -73,10 +76,19 @@ impl Layout {
     }
 }
 
+impl Drop for Turns {
+    fn drop(&mut self) {
+        if let Some(program) = &self.public_client {
+            // Left behind it would only be a file among the temporary ones.
+            let _ = std::fs::remove_file(program);
+        }
+    }
+}
+
 impl Turns {
     /// Turns between these two binaries.
     pub fn new(upstream: PathBuf, petrel: PathBuf, effort: Effort) -> Self {
-        Self { upstream, petrel, effort, full_rates: BTreeMap::new() }
+        Self { upstream, petrel, effort, public_client: None, full_rates: BTreeMap::new() }
     }
 
     /// Runs `scenario` in `layout`.
@@ -126,6 +138,12 @@ impl Turns {
         let count = |quick: u32, full: u32| if self.effort.is_quick { quick } else { full };
         match scenario.kind {
             Kind::Load(_) | Kind::Start | Kind::SlowReceiver | Kind::Growth(..) => {}
+            Kind::PublicClient(words) => {
+                if self.public_client.is_none() {
+                    self.public_client = Some(public_client::build()?);
+                }
+                options.extend(words.split(' ').map(str::to_owned));
+            }
             Kind::HalfRate(of) => {
                 let full_rate = self.full_rate(of, layout)?;
                 options.extend(["--rate".to_owned(), format!("{:.0}", full_rate / 2.0)]);
@@ -183,6 +201,7 @@ impl Turns {
         let result = match scenario.kind {
             Kind::Load(_) | Kind::HalfRate(_) => self.load(&server, layout, options),
             Kind::Growth(_, beside) => self.growth(&server, layout, options, beside),
+            Kind::PublicClient(_) => self.public_load(&server, layout, options),
             Kind::SlowReceiver => self.slow_receiver(&server, layout, options),
             Kind::Start => {
                 thread::sleep(SETTLE);
@@ -238,6 +257,14 @@ impl Turns {
         let closed = stopped.stopped_receivers.map_or(0, |stopped| stopped.closed_by_server);
         measurement.values.insert(Metric::StoppedClosed, closed as f64);
         Ok((measurement, 0.0))
+    }
+
+    fn public_load(&self, server: &Server, layout: Layout, options: &[String]) -> Result<(Measurement, f64)> {
+        let program = self.public_client.as_deref().context("the public client's load is not built")?;
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let Effort { warmup, duration, .. } = self.effort;
+        let core = layout.generator_core();
+        Ok((public_client::run(program, server, &options, core, warmup, duration)?, 0.0))
     }
 
     /// The cost of a message beside few held things, then beside many, on the same server.

@@ -90,6 +90,7 @@ fn load(line: &CommandLine, scenario: &Scenario, server: &Server) -> Result<Meas
         Kind::Load(_) => {}
         Kind::HalfRate(_) => bail!("{} needs a rate of upstream; give the load's own name", scenario.name),
         Kind::Growth(_, beside) => options.extend([beside.option.to_owned(), beside.many.to_string()]),
+        Kind::PublicClient(_) => bail!("{} is for compare", scenario.name),
         Kind::Start => return Ok(Measurement::default()),
         Kind::SlowReceiver => options.extend(["--stopped-receivers".to_owned(), "1".to_owned()]),
         Kind::IdleConnections(_, full) => options.extend(["--idle-connections".to_owned(), full.to_string()]),
