@@ -11,6 +11,7 @@ use crate::sharing::{Sharing, check_sharing};
 use crate::subject::is_literal;
 use crate::users::{Known, users};
 use crate::value::{Map, Node, Position, Value, in_order};
+use petrel_protocol::identity::nkey::PUBLIC_KEY_CHARACTERS;
 use petrel_protocol::identity::public_key::{self, Role};
 use std::collections::HashSet;
 
@@ -136,11 +137,17 @@ fn check_users(reader: &mut Reader, account: &Account, around: &mut Around<'_>, 
     around.known.add(reader, &account.users, position);
 }
 
+/// A seed (`S...`, private) in place of a public key must not get into a log.
+fn is_seed(text: &str) -> bool {
+    text.starts_with('S') && text.len() > PUBLIC_KEY_CHARACTERS
+}
+
 fn nkey(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = match &node.value {
         Value::String(nkey) if public_key::decode(Role::Account, nkey).is_some() => {
             return Some(nkey.clone());
         }
+        Value::String(nkey) if is_seed(nkey) => "Not a valid public nkey for an account: a seed".to_owned(),
         Value::String(nkey) => format!("Not a valid public nkey for an account: {nkey:?}"),
         other => format!("Not a valid public nkey for an account: {}", other.shown()),
     };

@@ -30,6 +30,7 @@ mod reader;
 mod scalar;
 mod sharing;
 mod subject;
+mod survey;
 mod text;
 mod tls;
 mod tls_names;
@@ -40,7 +41,7 @@ mod value;
 pub use check::{CheckError, or_default};
 pub use digest::digest;
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use load::{Configuration, LoadError, load};
+pub use load::{Configuration, Inspection, LoadError, inspect, load};
 pub use options::{
     Account, AccountLimits, Authorization, Backend, CertificateFiles, ConnectionType, Cores, Credential,
     Export, ExportKind, HandshakeFirst, Import, Latency, LogOptions, Mapping, MappingDestination,
@@ -49,4 +50,5 @@ pub use options::{
 };
 pub use parser::{ParseError, Source, parse, parse_file};
 pub use problem::{Problem, Problems};
+pub use survey::{Finding, Outcome};
 pub use value::{Map, Node, Position, Value};

@@ -6,6 +6,7 @@ use crate::parser::{ParseError, Source, beside, parse, parse_file};
 use crate::petrel_block::petrel_settings;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
+use crate::survey::{Finding, survey};
 use crate::top;
 use crate::value::Map;
 
@@ -37,11 +38,41 @@ pub enum LoadError {
     Options(Problems),
 }
 
+/// All that is to be said of a file, right or wrong.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The options, as far as they could be read.
+    pub options: Options,
+    /// `sha256:` and the digest of the file.
+    pub digest: String,
+    /// The `petrel.conf` beside it, when there is one.
+    pub petrel_file: Option<String>,
+    /// Errors, warnings and notices.
+    pub problems: Problems,
+    /// What the file uses.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads the file `path`, all that it includes, and `petrel.conf` beside it, and tells of every key.
+///
+/// # Errors
+/// When a file cannot be read or parsed. What is wrong with options is in the result.
+pub fn inspect(path: &str, source: &mut dyn Source) -> Result<Inspection, ParseError> {
+    let (map, read) = read(path, source)?;
+    let Configuration { options, digest, petrel_file, problems } = read;
+    Ok(Inspection { options, digest, petrel_file, problems, findings: survey(&map) })
+}
+
 /// Reads the file `path`, all that it includes, and `petrel.conf` beside it.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &str, source: &mut dyn Source) -> Result<Configuration, LoadError> {
+    let (_, read) = read(path, source)?;
+    if read.problems.errors.is_empty() { Ok(read) } else { Err(LoadError::Options(read.problems)) }
+}
+
+fn read(path: &str, source: &mut dyn Source) -> Result<(Map, Configuration), ParseError> {
     let map = parse_file(path, source)?;
     let mut reader = Reader::default();
     if map.is_empty() {
@@ -50,11 +81,8 @@ pub fn load(path: &str, source: &mut dyn Source) -> Result<Configuration, LoadEr
     }
     let mut options = top::options(&mut reader, &map);
     let petrel_file = read_petrel_file(path, source, &map, &mut reader, &mut options)?;
-    let problems = reader.problems;
-    if !problems.errors.is_empty() {
-        return Err(LoadError::Options(problems));
-    }
-    Ok(Configuration { options, digest: digest(&map), petrel_file, problems })
+    let digest = digest(&map);
+    Ok((map, Configuration { options, digest, petrel_file, problems: reader.problems }))
 }
 
 /// Reads the settings beside the file, unless they stand in it already.
@@ -64,7 +92,7 @@ fn read_petrel_file(
     map: &Map,
     reader: &mut Reader,
     options: &mut Options,
-) -> Result<Option<String>, LoadError> {
+) -> Result<Option<String>, ParseError> {
     let petrel_path = beside(path, PETREL_FILE);
     if petrel_path == beside(path, path.rsplit('/').next().unwrap_or(path)) {
         return Ok(None);

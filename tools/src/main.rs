@@ -18,10 +18,13 @@ struct CommandLine {
 enum Command {
     /// Generate load against a NATS server and measure it.
     Bench(petrel_tools::bench::Arguments),
+    /// Look at configuration files.
+    Config(petrel_tools::config_check::Arguments),
 }
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Bench(arguments) => petrel_tools::bench::execute(&arguments),
+        Command::Config(arguments) => petrel_tools::config_check::execute(&arguments),
     }
 }

@@ -4,7 +4,6 @@
 mod accounts;
 mod authorization;
 mod cluster;
-
 mod jetstream;
 mod leafnodes;
 mod operator;

@@ -1,0 +1,48 @@
+//! `petrel config check`: what becomes of a configuration file that was written for upstream.
+
+mod plan;
+mod render;
+mod report;
+mod source;
+
+pub use plan::{Accounts, Limits, Listener, Plan, Tls};
+pub use report::{Line, Report, check};
+
+use clap::{Args, Subcommand};
+use source::System;
+use std::process::ExitCode;
+
+/// `petrel config ...`
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell what of a configuration file works, what does not yet, and what the server would do with it.
+    Check(CheckArguments),
+}
+
+/// `petrel config check ...`
+#[derive(Args)]
+pub struct CheckArguments {
+    /// The configuration file.
+    file: String,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks the file, prints the report, and returns the exit code: 0 when the server would start with it, else 1.
+pub fn execute(arguments: &Arguments) -> ExitCode {
+    let Command::Check(arguments) = &arguments.command;
+    let report = check(&arguments.file, &mut System);
+    if arguments.json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{}", report.to_text());
+    }
+    if report.starts { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,164 @@
+//! What a check finds.
+
+use super::plan::Plan;
+use petrel_config::{Finding, Options, Outcome, Position, Problem, Source, inspect};
+use petrel_engine::Directory;
+use serde::Serialize;
+
+/// What became of a file. Nothing in it is secret: keys, names and counts, never passwords or tokens.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The file as it was named.
+    pub file: String,
+    /// Whether the server would start with it.
+    pub starts: bool,
+    /// The digest of the file, as upstream and the server say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Why the server would not start.
+    pub errors: Vec<Line>,
+    /// What `-t` complains of and the server starts with.
+    pub warnings: Vec<Line>,
+    /// Keys in force.
+    pub works: Vec<Line>,
+    /// Keys that stop the start, with what would be missing without them.
+    pub not_yet: Vec<Line>,
+    /// Keys that are ignored, with the reason.
+    pub ignored: Vec<Line>,
+    /// What the server would do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Plan>,
+}
+
+/// Something that is said of a file.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// The key, from top level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The file, which may be an included one; `None`: upstream does not say where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line, from 1; of several uses the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// How often the key is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+}
+
+/// Checks a file as the server would at its start, but for what only the start can show (ports that are taken,
+/// certificates that do not fit their keys).
+pub fn check(file: &str, source: &mut dyn Source) -> Report {
+    let mut report = Report::new(file);
+    let inspection = match inspect(file, source) {
+        Ok(inspection) => inspection,
+        Err(error) => {
+            report.errors.push(Line::of_text(error.to_string()));
+            return report;
+        }
+    };
+    for finding in &inspection.findings {
+        report.add(finding);
+    }
+    // What is not there yet is an error to the server; here it stands apart from what is wrong.
+    let not_yet: Vec<&Position> =
+        inspection.findings.iter().filter(|found| is_not_yet(found)).map(|found| &found.position).collect();
+    for problem in &inspection.problems.errors {
+        let is_told = problem.position.as_ref().is_some_and(|position| not_yet.contains(&position))
+            && problem.text.contains("is not supported by petrel yet");
+        if !is_told {
+            report.errors.push(Line::of_problem(problem));
+        }
+    }
+    report.warnings.extend(inspection.problems.warnings.iter().map(Line::of_problem));
+    let is_read = inspection.problems.errors.is_empty();
+    if is_read {
+        report.check_options(&inspection.options, source);
+    }
+    report.starts = is_read && report.errors.is_empty();
+    report.digest = Some(inspection.digest);
+    report.server = Some(Plan::new(&inspection.options));
+    report
+}
+
+fn is_not_yet(finding: &Finding) -> bool {
+    matches!(finding.outcome, Outcome::NotYet(_))
+}
+
+impl Report {
+    fn new(file: &str) -> Report {
+        Report {
+            file: file.to_owned(),
+            starts: false,
+            digest: None,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            works: Vec::new(),
+            not_yet: Vec::new(),
+            ignored: Vec::new(),
+            server: None,
+        }
+    }
+
+    fn add(&mut self, finding: &Finding) {
+        let line = |text: Option<&str>| Line {
+            key: Some(finding.path.clone()),
+            text: text.map(str::to_owned),
+            file: Some(finding.position.file.to_string()),
+            line: Some(finding.position.line),
+            count: Some(finding.count),
+        };
+        match finding.outcome {
+            Outcome::Works => self.works.push(line(None)),
+            Outcome::NotYet(missing) => self.not_yet.push(line(Some(missing))),
+            Outcome::Ignored(why) => self.ignored.push(line(Some(why))),
+            Outcome::Variable => self.ignored.push(line(Some("a variable, no option"))),
+            // The error says it.
+            Outcome::Unknown => {}
+        }
+    }
+
+    /// What the server checks behind the file.
+    fn check_options(&mut self, options: &Options, source: &mut dyn Source) {
+        if let Err(error) = options.check() {
+            self.errors.push(Line::of_text(error.to_string()));
+        } else if let Err(error) = Directory::compile(options, None) {
+            self.errors.push(Line::of_text(error.to_string()));
+        }
+        for file in certificate_files(options) {
+            if let Err(error) = source.read(file) {
+                self.errors.push(Line::of_text(error));
+            }
+        }
+        for text in options.advice() {
+            self.warnings.push(Line::of_text(text));
+        }
+    }
+}
+
+fn certificate_files(options: &Options) -> Vec<&str> {
+    let Some(tls) = &options.tls else { return Vec::new() };
+    let pairs = tls.certificates.iter().flat_map(|files| [files.cert_file.as_str(), &files.key_file]);
+    pairs.chain(tls.ca_file.as_deref()).collect()
+}
+
+impl Line {
+    fn of_text(text: String) -> Line {
+        Line { key: None, text: Some(text), file: None, line: None, count: None }
+    }
+
+    fn of_problem(problem: &Problem) -> Line {
+        let position = problem.position.as_ref();
+        Line {
+            key: None,
+            text: Some(problem.text.clone()),
+            file: position.map(|position| position.file.to_string()),
+            line: position.map(|position| position.line),
+            count: None,
+        }
+    }
+}
