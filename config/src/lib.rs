@@ -13,6 +13,8 @@ mod cursor;
 mod digest;
 mod duration;
 mod exports;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod imports;
 mod item;
 pub mod keys;

@@ -1,6 +1,7 @@
 //! A configuration file, from its name to typed options.
 
 use crate::digest::digest;
+use crate::keys::{self, find};
 use crate::options::Options;
 use crate::parser::{ParseError, Source, beside, parse, parse_file};
 use crate::petrel_block::petrel_settings;
@@ -8,7 +9,7 @@ use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::survey::{Finding, survey};
 use crate::top;
-use crate::value::Map;
+use crate::value::{Map, Position};
 
 /// The file beside the configuration that may hold the settings of the `petrel` block, so that the
 /// configuration itself stays valid for upstream.
@@ -23,6 +24,8 @@ pub struct Configuration {
     pub digest: String,
     /// The `petrel.conf` beside it, when there is one.
     pub petrel_file: Option<String>,
+    /// Where the accounts stand, for what is found wrong with them later.
+    pub accounts: Option<Position>,
     /// Warnings and notices; no errors.
     pub problems: Problems,
 }
@@ -47,6 +50,8 @@ pub struct Inspection {
     pub digest: String,
     /// The `petrel.conf` beside it, when there is one.
     pub petrel_file: Option<String>,
+    /// Where the accounts stand, for what is found wrong with them later.
+    pub accounts: Option<Position>,
     /// Errors, warnings and notices.
     pub problems: Problems,
     /// What the file uses.
@@ -59,8 +64,8 @@ pub struct Inspection {
 /// When a file cannot be read or parsed. What is wrong with options is in the result.
 pub fn inspect(path: &str, source: &mut dyn Source) -> Result<Inspection, ParseError> {
     let (map, read) = read(path, source)?;
-    let Configuration { options, digest, petrel_file, problems } = read;
-    Ok(Inspection { options, digest, petrel_file, problems, findings: survey(&map) })
+    let Configuration { options, digest, petrel_file, accounts, problems } = read;
+    Ok(Inspection { options, digest, petrel_file, accounts, problems, findings: survey(&map) })
 }
 
 /// Reads the file `path`, all that it includes, and `petrel.conf` beside it.
@@ -82,7 +87,9 @@ fn read(path: &str, source: &mut dyn Source) -> Result<(Map, Configuration), Par
     let mut options = top::options(&mut reader, &map);
     let petrel_file = read_petrel_file(path, source, &map, &mut reader, &mut options)?;
     let digest = digest(&map);
-    Ok((map, Configuration { options, digest, petrel_file, problems: reader.problems }))
+    let is_accounts = |name: &String| find(keys::TOP, name).is_some_and(|key| key.name() == "accounts");
+    let accounts = map.iter().find(|(name, _)| is_accounts(name)).map(|(_, node)| node.position.clone());
+    Ok((map, Configuration { options, digest, petrel_file, accounts, problems: reader.problems }))
 }
 
 /// Reads the settings beside the file, unless they stand in it already.

@@ -7,6 +7,7 @@ use crate::settings;
 use crate::version::PROGRAM;
 use jiff::Timestamp;
 use petrel_config::{CheckError, Configuration, LoadError, Options, Problem, Problems, load};
+use petrel_engine::{Directory, DirectoryError, EdgesError};
 
 /// What the server runs with.
 #[derive(Clone, Debug)]
@@ -44,6 +45,14 @@ pub enum ConfigureError {
     /// The file has warnings, which only a check minds.
     #[error("{0}")]
     Warnings(Problems),
+    /// What passes between accounts does not fit; in front, where upstream says it is.
+    #[error("{position}{error}")]
+    Edges {
+        /// The place of the accounts, with a colon and a blank.
+        position: String,
+        /// What does not fit.
+        error: EdgesError,
+    },
     /// The options do not go together.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -59,7 +68,9 @@ pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
     let check_only = flags.check == Some(true);
     let (mut options, file) = match flags.config.as_deref().filter(|path| !path.is_empty()) {
         Some(path) => {
-            let Configuration { options, digest, petrel_file, problems } = load(path, &mut System)?;
+            let read = load(path, &mut System)?;
+            check_edges(&read)?;
+            let Configuration { options, digest, petrel_file, problems, .. } = read;
             if check_only {
                 return report_check(path, &digest, problems).map(|()| None);
             }
@@ -78,6 +89,17 @@ pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
     settings::overrule(&mut options, flags);
     options.check()?;
     Ok(Some(Configured { options, file, load_time }))
+}
+
+/// Upstream finds what is wrong between accounts while it reads the file, so that a check of the file tells it.
+fn check_edges(read: &Configuration) -> Result<(), ConfigureError> {
+    match Directory::compile(&read.options, None) {
+        Err(DirectoryError::Edges(error)) => {
+            let position = read.accounts.as_ref().map(|position| format!("{position}: ")).unwrap_or_default();
+            Err(ConfigureError::Edges { position, error })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn report_check(path: &str, digest: &str, problems: Problems) -> Result<(), ConfigureError> {

@@ -116,3 +116,28 @@ fn options_that_do_not_go_together_stop_the_start() {
         assert_eq!(stderr(&output), format!("nats-server: {message}\n"));
     }
 }
+
+/// The texts are upstream's, its name in front apart.
+#[test]
+fn a_check_finds_what_is_wrong_between_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nats.conf");
+    for (text, message) in [
+        (
+            "accounts { A { imports: [ {stream: {account: B, subject: x}} ] }, B { exports: [ {stream: \"s.>\"} ] } }",
+            ":1:0: Error adding stream import \"x\": stream import not authorized",
+        ),
+        (
+            "port: 4222\naccounts { A { imports: [ {service: {account: B, subject: \"q.*\"}, to: z} ] }\n\
+             B { exports: [ {service: \"q.>\"} ] } }",
+            ":2:1: Error adding service import \"q.*\": failed to create mapping transform for service import \
+             subject from \"z\" to \"q.*\": invalid mapping destination: not using all of the token wildcard(s) in z",
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let output = run(&["-t", "-c", path]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(stderr(&output).trim_end(), format!("nats-server: {path}{message}"));
+    }
+}

@@ -1,8 +1,8 @@
 //! What a check finds.
 
 use super::plan::Plan;
-use petrel_config::{Finding, Options, Outcome, Position, Problem, Source, inspect};
-use petrel_engine::Directory;
+use petrel_config::{Finding, Inspection, Options, Outcome, Position, Problem, Source, inspect};
+use petrel_engine::{Directory, DirectoryError};
 use serde::Serialize;
 
 /// What became of a file. Nothing in it is secret: keys, names and counts, never passwords or tokens.
@@ -74,10 +74,20 @@ pub fn check(file: &str, source: &mut dyn Source) -> Report {
             report.errors.push(Line::of_problem(problem));
         }
     }
+    for notice in &inspection.problems.notices {
+        let is_told = |finding: &Finding| {
+            matches!(finding.outcome, Outcome::Ignored(_))
+                && notice.position.as_ref() == Some(&finding.position)
+        };
+        let is_repeated = notice.text.contains("is ignored: ") && inspection.findings.iter().any(is_told);
+        if !is_repeated {
+            report.ignored.push(Line::of_problem(notice));
+        }
+    }
     report.warnings.extend(inspection.problems.warnings.iter().map(Line::of_problem));
     let is_read = inspection.problems.errors.is_empty();
     if is_read {
-        report.check_options(&inspection.options, source);
+        report.check_options(&inspection, source);
     }
     report.starts = is_read && report.errors.is_empty();
     report.digest = Some(inspection.digest);
@@ -123,11 +133,13 @@ impl Report {
     }
 
     /// What the server checks behind the file.
-    fn check_options(&mut self, options: &Options, source: &mut dyn Source) {
+    fn check_options(&mut self, inspection: &Inspection, source: &mut dyn Source) {
+        let options = &inspection.options;
         if let Err(error) = options.check() {
             self.errors.push(Line::of_text(error.to_string()));
         } else if let Err(error) = Directory::compile(options, None) {
-            self.errors.push(Line::of_text(error.to_string()));
+            let position = inspection.accounts.clone().filter(|_| matches!(error, DirectoryError::Edges(_)));
+            self.errors.push(Line::of_problem(&Problem { position, text: error.to_string() }));
         }
         for file in certificate_files(options) {
             if let Err(error) = source.read(file) {
