@@ -1,5 +1,6 @@
 //! Core 0 takes connections in, numbers them, and gives each to the core that has the fewest.
 
+use crate::account::admission::Admissions;
 use crate::mail::{Handoff, Mail};
 use crate::order::{ConnectionSnapshot, Notice};
 use crate::session::client::Session;
@@ -20,6 +21,8 @@ pub(crate) struct Acceptor {
     connections: Vec<u64>,
     next_cid: u64,
     pub(crate) closed: ClosedConnections,
+    /// Who is in accounts that limit their connections.
+    pub(crate) admissions: Admissions,
 }
 
 impl Acceptor {
@@ -29,6 +32,7 @@ impl Acceptor {
             connections: vec![0; core_count],
             next_cid: FIRST_CID,
             closed: ClosedConnections::new(closed_max),
+            admissions: Admissions::default(),
         }
     }
 
@@ -39,6 +43,18 @@ impl Acceptor {
         let cid = self.next_cid;
         self.next_cid += 1;
         (CoreId(u16::try_from(fewest).unwrap_or(0)), cid)
+    }
+
+    /// How many of each core's connections are beyond the limit of all: taken from the core that has most.
+    pub(crate) fn excess(&self, limit: usize) -> Vec<usize> {
+        let mut left: Vec<u64> = self.connections.clone();
+        let mut shares = vec![0; left.len()];
+        for _ in limit..usize::try_from(self.total()).unwrap_or(usize::MAX) {
+            let most = (0..left.len()).max_by_key(|core| left[*core]).unwrap_or(0);
+            left[most] -= 1;
+            shares[most] += 1;
+        }
+        shares
     }
 
     fn total(&self) -> u64 {
@@ -98,8 +114,18 @@ impl Shard {
         }
         self.session_by_slot[slot] = key;
         self.statistics.connections += 1;
-        let info = self.info_for(key);
+        let nonce = self.draw_nonce(cid, io);
+        // Before it says who it is, the server's own limit counts.
+        let payload_max = self.options.limits.payload_max;
         if let Some(session) = self.sessions.get_mut(key) {
+            session.nonce = nonce;
+            session.payload_max = payload_max;
+        }
+        let mut info = self.info_for(key);
+        if let Some(session) = self.sessions.get_mut(key) {
+            if let Some(nonce) = &session.nonce {
+                info.nonce = String::from_utf8_lossy(nonce.as_slice()).into_owned();
+            }
             tracing::debug!("{} - Client connection created", session.label());
             info.encode(&mut session.out.current);
         }
@@ -120,6 +146,7 @@ impl Shard {
         if let Some(session) = self.sessions.get(key) {
             info.client_id = session.cid;
             info.client_ip = session.peer.ip().to_string();
+            info.max_payload = session.payload_max;
         }
         info
     }

@@ -19,10 +19,15 @@ mod session;
 mod shard;
 mod snapshot;
 
-pub use account::{AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, User};
+pub use account::{
+    AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User,
+};
 pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 pub use options::{Limits, Options};
-pub use order::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, SubscriptionSnapshot};
+pub use order::{
+    ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, PasswordCheck, PasswordTicket,
+    PasswordVerdict, SubscriptionSnapshot,
+};
 pub use shard::Shard;

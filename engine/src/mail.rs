@@ -1,6 +1,7 @@
 //! What the cores of a node send each other.
 
 use crate::account::AccountId;
+use crate::account::admission::Member;
 use crate::interest::InterestChange;
 use crate::order::ConnectionSnapshot;
 use petrel_runtime::Detached;
@@ -29,6 +30,18 @@ pub enum Mail {
     Ended(Box<ConnectionSnapshot>),
     /// The sender has no client left in lame duck mode; to core 0.
     Empty,
+    /// A client wants into an account that limits its connections; to core 0.
+    Admit(AccountId, Member),
+    /// Core 0's answer: whether there is room.
+    Admitted(Member, bool),
+    /// A client was in such an account before it had a limit; to core 0.
+    Enroll(AccountId, Member),
+    /// A client, by connection id, left such an account; to core 0.
+    Left(AccountId, u64),
+    /// A client has to go because its account has too many; from core 0.
+    Pruned(Member),
+    /// So many of the receiver's newest clients have to go because the server has too many; from core 0.
+    CloseNewest(usize),
 }
 
 /// A connection on its way to its core.

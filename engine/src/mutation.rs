@@ -53,6 +53,16 @@ pub enum Mutation {
     ShadowsOutliveSubscription,
     /// Lame duck mode ends with the first core that has no client left.
     LameDuckEndsEarly,
+    /// What is denied is delivered to wildcard subscriptions.
+    DeniedDelivered,
+    /// A password that differs from its hash opens the door.
+    PasswordVerdictIgnored,
+    /// An account's connections are counted on each core by itself.
+    AccountLimitPerCore,
+    /// A client that sends no CONNECT stays.
+    LoginNotTimed,
+    /// Subscriptions that a reload forbids stay.
+    ReloadKeepsSubscriptions,
 }
 
 impl Shard {

@@ -1,10 +1,11 @@
 //! What control-plane threads ask of a core, and what they get back.
 
+use crate::account::Secret;
 use crate::options::Options;
 use petrel_protocol::client::ClosedReason;
-use petrel_runtime::WallTime;
+use petrel_runtime::{CoreId, WallTime};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// An order to one core. Answers come through the sender that the order carries; a sender whose receiver is
@@ -19,6 +20,8 @@ pub enum Order {
     PrepareReload(Arc<Options>, crossbeam_channel::Sender<()>),
     /// Second step of a reload: go over to these options, then answer.
     Reload(Arc<Options>, crossbeam_channel::Sender<()>),
+    /// A password was checked ([`Notice::CheckPassword`]).
+    PasswordChecked(PasswordTicket, PasswordVerdict),
     /// Stop accepting, tell the clients, close them one by one, then report on the notice channel.
     LameDuck,
     /// Close everything in order and stop the loop.
@@ -34,6 +37,57 @@ pub enum Notice {
     ListenFailed(SocketAddr, std::io::Error),
     /// Lame duck mode has ended: no client is left on this node.
     LameDuckEnded,
+    /// Check a password off the cores, then answer with [`Order::PasswordChecked`].
+    CheckPassword(PasswordCheck),
+}
+
+/// Who waits for a password to be checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PasswordTicket {
+    /// The core that gets the answer.
+    pub core: CoreId,
+    /// The session on that core.
+    pub(crate) session: u32,
+    pub(crate) cid: u64,
+}
+
+/// A password, or token, to be checked against a bcrypt hash.
+#[derive(Debug)]
+pub struct PasswordCheck {
+    /// For the answer.
+    pub ticket: PasswordTicket,
+    /// The hash.
+    pub hash: Secret,
+    /// What the client presented.
+    pub password: Secret,
+    waiting: Weak<()>,
+}
+
+impl PasswordCheck {
+    pub(crate) fn new(
+        ticket: PasswordTicket,
+        hash: Secret,
+        password: &str,
+        waiting: Weak<()>,
+    ) -> PasswordCheck {
+        PasswordCheck { ticket, hash, password: Secret::new(password), waiting }
+    }
+
+    /// Whether the connection still waits for the answer.
+    pub fn is_awaited(&self) -> bool {
+        self.waiting.strong_count() > 0
+    }
+}
+
+/// What came of a check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PasswordVerdict {
+    /// The password is right.
+    Matches,
+    /// It is wrong, or the hash is none.
+    Differs,
+    /// Too many checks were waiting: the client is closed as one that was too late.
+    NotChecked,
 }
 
 /// Counters of one core; the node's figures are sums over the cores. All count since the start.

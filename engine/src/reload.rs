@@ -30,7 +30,7 @@ impl Shard {
     }
 
     /// Goes over to new options.
-    pub(crate) fn reload(&mut self, options: Arc<Options>, _io: &mut Io<'_, Mail>) {
+    pub(crate) fn reload(&mut self, options: Arc<Options>, io: &mut Io<'_, Mail>) {
         self.prepare_reload(&options);
         self.parse_limits = ParseLimits {
             control_line_max: options.limits.control_line_max,
@@ -38,5 +38,7 @@ impl Shard {
         };
         self.change_edges(&options.directory);
         self.options = options;
+        self.reauthorize_all(io);
+        self.enforce_connection_limits(io);
     }
 }

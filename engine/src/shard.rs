@@ -13,6 +13,7 @@ use crate::route::large::Source;
 use crate::route::no_responders::PendingReports;
 use crate::session::client::Session;
 use crate::session::outbound::BufferPool;
+use crate::session::rights::RightsByUser;
 use hashbrown::HashMap;
 use petrel_protocol::client::{ClosedReason, ParseLimits};
 use petrel_runtime::{CoreId, Event, Io, Program, SocketId};
@@ -88,6 +89,8 @@ pub struct Shard {
     pub(crate) waiting_for_room: Vec<u32>,
     pub(crate) statistics: CoreStatistics,
     pub(crate) parse_limits: ParseLimits,
+    /// What the users who are logged in here may do.
+    pub(crate) rights: RightsByUser,
     /// Hashes sids within a session.
     pub(crate) sid_hasher: ahash::RandomState,
     /// State of the generator behind queue picks.
@@ -132,6 +135,7 @@ impl Shard {
             waiting_for_room: Vec::new(),
             statistics: CoreStatistics::default(),
             parse_limits,
+            rights: RightsByUser::with_hasher(hasher.clone()),
             sid_hasher: hasher,
             random: 1,
             lame_duck: None,
@@ -254,6 +258,16 @@ impl Shard {
             Mail::Passed(token) => self.barrier_passed(token, io),
             Mail::Ended(record) => self.record_ended(from, *record),
             Mail::Empty => self.core_is_empty(from, io),
+            Mail::Admit(account, member) => self.decide_admission(account, member, io),
+            Mail::Admitted(member, has_room) => self.admission_decided(member, has_room, io),
+            Mail::Enroll(account, member) => self.enroll(account, member, io),
+            Mail::Left(account, cid) => {
+                if let Some(acceptor) = self.acceptor.as_mut() {
+                    acceptor.admissions.leave(account, cid);
+                }
+            }
+            Mail::Pruned(member) => self.pruned(member, io),
+            Mail::CloseNewest(count) => self.close_newest(count, io),
         }
     }
 
@@ -274,6 +288,7 @@ impl Shard {
                 self.reload(options, io);
                 let _ = done.send(());
             }
+            Order::PasswordChecked(ticket, verdict) => self.password_checked(ticket, verdict, io),
             Order::LameDuck => self.enter_lame_duck(io),
             Order::Shutdown => self.shut_down(io),
         }

@@ -26,7 +26,7 @@ pub fn has_wildcard(subject: &[u8]) -> bool {
 }
 
 /// The tokens of a subject, empty ones included: an empty subject has one empty token.
-pub fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     subject.split(|byte| *byte == b'.')
 }
 

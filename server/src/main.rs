@@ -13,6 +13,7 @@ mod log;
 mod memory;
 mod monitor;
 mod node;
+mod passwords;
 mod process;
 mod run;
 mod server;

@@ -1,6 +1,7 @@
 //! The running cores, and how the control plane talks to them.
 
 use crate::files::system_text;
+use crate::passwords::PasswordChecker;
 use crate::settings::Listen;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Options, Order, Shard};
@@ -81,7 +82,7 @@ impl Node {
                 let host = crate::address::joined(&listen.host, address.port());
                 Err(StartError::Listen { host, source })
             }
-            Ok(Notice::LameDuckEnded) | Err(_) => {
+            Ok(_) | Err(_) => {
                 stop_cores(&running);
                 Err(StartError::Silent)
             }
@@ -106,6 +107,19 @@ impl Node {
     /// The CPU of each core.
     pub fn cpus(&self) -> &[usize] {
         &self.running.cpus
+    }
+
+    /// Starts the thread that checks passwords for the cores.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_password_checker(&self, key: [u64; 4]) -> io::Result<PasswordChecker> {
+        let orders = self.running.orders.clone();
+        PasswordChecker::start(key, move |ticket, verdict| {
+            if let Some(core) = orders.get(ticket.core.index()) {
+                core.send(Order::PasswordChecked(ticket, verdict));
+            }
+        })
     }
 
     /// A handle that asks the cores.

@@ -7,6 +7,7 @@ use crate::identity::Identity;
 use crate::log::Log;
 use crate::monitor::{About, Listener, Monitor};
 use crate::node::{Node, StartError, StopError};
+use crate::passwords::PasswordChecker;
 use crate::settings::{self, Listen};
 use crate::signals::{self, Signal};
 use crate::version::{PETREL, PROGRAM, UPSTREAM};
@@ -34,6 +35,7 @@ pub struct Server {
     node: Node,
     monitor: Option<Arc<Monitor>>,
     signals: Receiver<Signal>,
+    passwords: PasswordChecker,
 }
 
 impl Server {
@@ -64,7 +66,10 @@ impl Server {
             info!("Starting http monitor on {}", joined(&http.shown.0, http.shown.1));
         }
 
-        let (node, info) = start_node(options, &identity, listen.clone(), &launch_options)?;
+        let (node, info, auth_required) = start_node(options, &identity, listen.clone(), &launch_options)?;
+        let passwords = node
+            .start_password_checker(identity.hash_key)
+            .map_err(|error| format!("cannot start the thread that checks passwords: {error}"))?;
         announce_ready(&node, &listen);
         let about = About {
             options: options.clone(),
@@ -74,7 +79,7 @@ impl Server {
             server_name,
             advertised: (info.host, info.port),
             http: http.as_ref().map(|http| http.shown.clone()).unwrap_or_default(),
-            auth_required: info.auth_required,
+            auth_required,
             start,
             cpus: node.cpus().to_vec(),
             backend: backend_name(node.backend()),
@@ -93,7 +98,7 @@ impl Server {
                 .map_err(|error| format!("Could not write pidfile: open {path}: {}", system_text(&error)))?;
         }
         info!("Server is ready");
-        Ok(Server { node, monitor, signals })
+        Ok(Server { node, monitor, signals, passwords })
     }
 
     /// Waits for signals until one of them ends the server, then stops it.
@@ -108,6 +113,10 @@ impl Server {
                 recv(self.signals) -> signal => signal.unwrap_or(Signal::Terminate),
                 recv(self.node.notices()) -> notice => match notice {
                     Ok(Notice::LameDuckEnded) => break,
+                    Ok(Notice::CheckPassword(check)) => {
+                        self.passwords.submit(check);
+                        continue;
+                    }
                     Ok(notice) => {
                         warn!("Unexpected notice of a core: {notice:?}");
                         continue;
@@ -148,14 +157,14 @@ impl Server {
     }
 }
 
-/// Starts the cores; returns them and their INFO. INFO carries the port before the
+/// Starts the cores; returns them, their INFO, and whether clients have to log in. INFO carries the port before the
 /// first client is greeted, so a free one is looked for here, and another one when somebody took it meanwhile.
 fn start_node(
     options: &Options,
     identity: &Identity,
     mut listen: Listen,
     launch_options: &LaunchOptions,
-) -> Result<(Node, ServerInfo), StartFailure> {
+) -> Result<(Node, ServerInfo, bool), StartFailure> {
     let any_port = listen.address.port() == 0;
     let mut attempts = if any_port { FREE_PORT_ATTEMPTS } else { 1 };
     loop {
@@ -165,10 +174,11 @@ fn start_node(
         }
         let engine_options = settings::engine_options(options, identity, &listen, launch_options.cpus.len())?;
         let info = engine_options.info.clone();
+        let auth_required = engine_options.directory.auth_required();
         match Node::start(engine_options, launch_options, &listen, identity.hash_key) {
             Err(StartError::Listen { source, .. })
                 if source.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
-            result => return Ok((result?, info)),
+            result => return Ok((result?, info, auth_required)),
         }
     }
 }

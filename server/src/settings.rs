@@ -115,7 +115,7 @@ pub fn engine_options(
     core_count: usize,
 ) -> Result<engine::Options, SettingsError> {
     let directory = engine::Directory::compile(options, None)?;
-    let info = server_info(options, identity, listen, directory.auth_required())?;
+    let info = server_info(options, identity, listen, directory.info_auth_required())?;
     let core_count = core_count.max(1) as u64;
     let budget = options.petrel.memory_bytes.unwrap_or_else(memory::budget_bytes) / core_count;
     Ok(engine::Options {

@@ -3,15 +3,21 @@
 
 use super::AccountId;
 use super::edges::{self, Edges, EdgesError};
+use super::permissions::Permissions;
+use super::secret::Secret;
 use hashbrown::HashMap;
 use petrel_config as config;
-use petrel_config::Credential;
+use petrel_config::{ConnectionType, Credential};
+use petrel_protocol::identity::public_key::{Role, decode};
 use std::sync::Arc;
 
 /// The name of the global account.
 const GLOBAL: &str = "$G";
 /// The name of the system account when none is configured.
 const SYSTEM: &str = "$SYS";
+/// The name of who clients without credentials are when nobody but the system account has users. Nobody can log in
+/// under it.
+const ANYBODY: &str = "nats-anybody";
 
 /// Why accounts and users do not fit together. The texts are upstream's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +31,8 @@ pub enum DirectoryError {
     NoAuthUser(String),
     #[error(transparent)]
     Edges(#[from] EdgesError),
+    #[error("Not a valid public nkey for a user")]
+    Nkey,
 }
 
 /// Who may connect, and into which account.
@@ -40,6 +48,8 @@ pub struct Directory {
     no_auth_user: Option<Arc<User>>,
     /// Whether clients must present something.
     auth_required: bool,
+    /// Whether some account limits its connections.
+    limits_connections: bool,
 }
 
 /// What is the same for an account on all cores.
@@ -63,40 +73,44 @@ pub struct User {
     /// How it proves who it is.
     pub(crate) proof: Proof,
     /// Kinds of connections it may come by; `None`: all.
-    pub connection_types: Option<Vec<config::ConnectionType>>,
+    pub connection_types: Option<Vec<ConnectionType>>,
+    /// What it may do; `None`: everything.
+    pub(crate) permissions: Option<Arc<Permissions>>,
+    /// Its number within the directory.
+    pub(crate) index: u32,
 }
 
 /// How a user proves who it is.
 #[derive(Debug)]
 pub(crate) enum Proof {
     Password(Secret),
-    /// Signs the nonce with the key that is its name.
-    Nkey,
+    /// Signs the nonce with this key.
+    Nkey([u8; 32]),
+    /// It is who clients without credentials are, and nobody else.
+    Nothing,
 }
 
-/// A password or token. It is never shown.
-pub(crate) struct Secret(Box<str>);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secret(..)")
-    }
-}
-
-impl Secret {
-    pub(crate) fn new(text: &str) -> Secret {
-        Secret(text.into())
-    }
-
-    /// Compares in a time that depends on the length of what was presented only.
-    pub(crate) fn is(&self, presented: &str) -> bool {
-        let (secret, presented) = (self.0.as_bytes(), presented.as_bytes());
-        let mut difference = usize::from(secret.len() != presented.len());
-        for (index, byte) in presented.iter().enumerate() {
-            let expected = secret.get(index).copied().unwrap_or(0);
-            difference |= usize::from(std::hint::black_box(expected ^ byte));
+impl Proof {
+    /// Whether who passed one passes the other.
+    pub(crate) fn is_same(&self, other: &Proof) -> bool {
+        match (self, other) {
+            (Proof::Password(one), Proof::Password(other)) => one.is(other.reveal()),
+            (Proof::Nkey(one), Proof::Nkey(other)) => one == other,
+            (Proof::Nothing, Proof::Nothing) => true,
+            _ => false,
         }
-        difference == 0
+    }
+}
+
+impl User {
+    /// Whether it may come by a connection of this kind.
+    pub(crate) fn may_come_by(&self, kind: ConnectionType) -> bool {
+        self.connection_types.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+    }
+
+    /// Whether its name is an nkey.
+    pub(crate) fn is_nkey(&self) -> bool {
+        matches!(self.proof, Proof::Nkey(_))
     }
 }
 
@@ -123,6 +137,7 @@ impl Directory {
             token: None,
             no_auth_user: None,
             auth_required: false,
+            limits_connections: false,
         };
         directory.add_account(GLOBAL)?;
         directory.add_account(options.system_account.as_deref().unwrap_or(SYSTEM))?;
@@ -131,13 +146,14 @@ impl Directory {
         }
         let configured = &options.authorization;
         for user in configured.users.iter().flatten() {
-            directory.add_user(user, AccountId::GLOBAL);
+            directory.add_user(user, AccountId::GLOBAL, configured.default_permissions.as_ref())?;
         }
         for account in &options.accounts {
             let id = directory.add_account(&account.name)?;
             directory.accounts[id.index()].limits = account.limits.clone();
+            directory.limits_connections |= account.limits.connections_max.is_some();
             for user in &account.users {
-                directory.add_user(user, id);
+                directory.add_user(user, id, account.default_permissions.as_ref())?;
             }
         }
         let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -149,22 +165,45 @@ impl Directory {
             let password = configured.password.clone().unwrap_or_default();
             let credential = Credential::Password { name, password };
             let user = config::User { credential, permissions: None, connection_types: None };
-            directory.add_user(&user, AccountId::GLOBAL);
+            directory.add_user(&user, AccountId::GLOBAL, None)?;
         }
         directory.auth_required = configured.users.is_some()
             || directory.token.is_some()
             || !directory.users.is_empty()
             || !directory.nkeys.is_empty();
-        if let Some(name) = &options.no_auth_user {
-            let name = name.as_str();
-            let user = directory.users.get(name).or_else(|| directory.nkeys.get(name)).cloned();
-            directory.no_auth_user = Some(user.ok_or_else(|| DirectoryError::NoAuthUser(name.to_owned()))?);
-        }
         let compiled = edges::compile(options, directory.accounts.len(), |name| directory.account(name))?;
         for (spec, edges) in directory.accounts.iter_mut().zip(compiled) {
             spec.edges = Arc::new(edges);
         }
+        directory.no_auth_user = directory.who_is_nobody(options)?;
         Ok(directory)
+    }
+
+    /// Who clients without credentials are: who the configuration names, and anybody of `$G` where nothing but the
+    /// system account is configured (upstream invents a user for them).
+    fn who_is_nobody(&self, options: &config::Options) -> Result<Option<Arc<User>>, DirectoryError> {
+        if let Some(name) = options.no_auth_user.as_deref().filter(|name| !name.is_empty()) {
+            let user = self.users.get(name).or_else(|| self.nkeys.get(name)).cloned();
+            return user.map(Some).ok_or_else(|| DirectoryError::NoAuthUser(name.to_owned()));
+        }
+        let authorization = &options.authorization;
+        let has_block = authorization.users.is_some()
+            || authorization.user.is_some()
+            || authorization.timeout.is_some()
+            || self.token.is_some();
+        let system = &*self.accounts[AccountId::SYSTEM.index()].name;
+        let is_system_alone = options.accounts.len() == 1 && options.accounts[0].name == system;
+        if !is_system_alone || has_block || options.no_system_account || !self.auth_required {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(User {
+            name: ANYBODY.into(),
+            account: AccountId::GLOBAL,
+            proof: Proof::Nothing,
+            connection_types: None,
+            permissions: None,
+            index: self.user_count(),
+        })))
     }
 
     fn add_account(&mut self, name: &str) -> Result<AccountId, DirectoryError> {
@@ -182,16 +221,38 @@ impl Directory {
         Ok(AccountId(id))
     }
 
-    fn add_user(&mut self, user: &config::User, account: AccountId) {
-        let connection_types = user.connection_types.clone();
+    fn user_count(&self) -> u32 {
+        u32::try_from(self.users.len() + self.nkeys.len()).unwrap_or(u32::MAX)
+    }
+
+    fn add_user(
+        &mut self,
+        user: &config::User,
+        account: AccountId,
+        defaults: Option<&config::Permissions>,
+    ) -> Result<(), DirectoryError> {
         let name: Box<str> = user.name().into();
+        let permissions = user.permissions.as_ref().or(defaults);
+        let index = self.user_count();
         let (proof, users) = match &user.credential {
             Credential::Password { password, .. } => {
                 (Proof::Password(Secret::new(password)), &mut self.users)
             }
-            Credential::Nkey(_) => (Proof::Nkey, &mut self.nkeys),
+            Credential::Nkey(key) => {
+                let key = decode(Role::User, key).ok_or(DirectoryError::Nkey)?;
+                (Proof::Nkey(key), &mut self.nkeys)
+            }
         };
-        users.insert(name.clone(), Arc::new(User { name, account, proof, connection_types }));
+        let user = User {
+            name: name.clone(),
+            account,
+            proof,
+            connection_types: user.connection_types.clone(),
+            permissions: permissions.map(|permissions| Arc::new(Permissions::compile(permissions))),
+            index,
+        };
+        users.insert(name, Arc::new(user));
+        Ok(())
     }
 
     /// Every account, by id.
@@ -219,6 +280,11 @@ impl Directory {
         self.nkeys.get(key)
     }
 
+    /// Whether there are users with nkeys: INFO carries a nonce for them to sign.
+    pub fn has_nkeys(&self) -> bool {
+        !self.nkeys.is_empty()
+    }
+
     /// Who clients without credentials are.
     pub fn no_auth_user(&self) -> Option<&Arc<User>> {
         self.no_auth_user.as_ref()
@@ -229,9 +295,24 @@ impl Directory {
         self.token.as_ref()
     }
 
-    /// Whether clients must present something.
+    /// Whether clients must send CONNECT, in time, with what they are asked for.
     pub fn auth_required(&self) -> bool {
         self.auth_required
+    }
+
+    /// Whether INFO asks for credentials. With a `no_auth_user` it does not; it does, as upstream's does, where
+    /// anybody may enter because only the system account has users.
+    pub fn info_auth_required(&self) -> bool {
+        let is_open = self.no_auth_user.as_ref().is_some_and(|user| !matches!(user.proof, Proof::Nothing));
+        self.auth_required && !is_open
+    }
+
+    /// Connections that an account may have at once; `None`: any number.
+    pub(crate) fn connections_max(&self, account: AccountId) -> Option<u64> {
+        if !self.limits_connections {
+            return None;
+        }
+        self.accounts.get(account.index()).and_then(|account| account.limits.connections_max)
     }
 }
 

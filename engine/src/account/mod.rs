@@ -1,5 +1,6 @@
 //! Accounts: each has its own subjects. Every index and every session belongs to one.
 
+pub(crate) mod admission;
 mod directory;
 mod edges;
 #[cfg(test)]
@@ -7,9 +8,14 @@ mod edges_tests;
 mod export;
 mod import;
 mod mapping;
+mod pattern_set;
+mod permissions;
+mod secret;
 
 pub(crate) use directory::Proof;
 pub use directory::{AccountSpec, Directory, DirectoryError, User};
+pub(crate) use permissions::{Permissions, SubscribeVerdict};
+pub use secret::Secret;
 
 pub(crate) use edges::Edges;
 pub use edges::EdgesError;

@@ -26,6 +26,8 @@ pub(crate) struct Subscription {
     extra: Option<Box<Extra>>,
     is_pattern: bool,
     pub(super) is_shadow: bool,
+    /// Its holder must not get some of what it matches.
+    pub(crate) is_filtered: bool,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ impl Subscription {
             extra: None,
             is_pattern: false,
             is_shadow: false,
+            is_filtered: false,
         }
     }
 

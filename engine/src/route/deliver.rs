@@ -128,6 +128,11 @@ impl Shard {
                 _ => return false,
             }
         }
+        if (subscription.is_filtered || receiver.replies.is_some())
+            && !receiver.admits_delivery(subscription.is_filtered, message.subject, message.reply, io.now())
+        {
+            return false;
+        }
         subscription.delivered += 1;
         let is_last = max != 0 && subscription.delivered >= max;
         let (header_bytes, bytes) = match message.header_bytes {

@@ -1,11 +1,17 @@
 //! The state of a client's connection.
 
+use super::authentication::Identity;
+use super::login::Login;
 use super::outbound::Outbound;
+use super::replies::Replies;
+use super::rights::Rights;
 use crate::account::AccountId;
 use hashbrown::HashTable;
 use petrel_protocol::client::ClosedReason;
+use petrel_protocol::identity::signature::NONCE_CHARACTERS;
 use petrel_runtime::{Monotonic, SocketId, TimerId, WallTime};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Why a connection's input is held back. It is read again when none is left.
@@ -21,6 +27,8 @@ impl Holds {
     pub(crate) const MAILBOX: u8 = 4;
     /// Its end was announced: what else it sends is not read.
     pub(crate) const CLOSING: u8 = 8;
+    /// Its password is being checked, or its account is asked for room.
+    pub(crate) const LOGIN: u8 = 16;
 
     pub(crate) fn set(&mut self, hold: u8) {
         self.0 |= hold;
@@ -54,7 +62,10 @@ pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) lang: String,
     pub(crate) version: String,
+    /// Who it says it is.
     pub(crate) user: Option<String>,
+    /// Where and as who it was let in, for the log.
+    pub(crate) identity: Option<Box<str>>,
 }
 
 /// What follows when a barrier is passed.
@@ -84,6 +95,20 @@ pub(crate) struct Session {
     pub(crate) cid: u64,
     pub(crate) socket: SocketId,
     pub(crate) account: AccountId,
+    /// Who it is.
+    pub(crate) identity: Identity,
+    /// What it may do; `None`: everything.
+    pub(crate) rights: Option<Rc<Rights>>,
+    /// Reply subjects that it may publish to, when its user has leave to answer.
+    pub(crate) replies: Option<Box<Replies>>,
+    /// The login that it waits with.
+    pub(crate) login: Option<Box<Login>>,
+    /// What INFO gave it to sign.
+    pub(crate) nonce: Option<Box<[u8; NONCE_CHARACTERS]>>,
+    /// The account with a limit of connections that counts it.
+    pub(crate) counted_in: Option<AccountId>,
+    /// Bytes of headers and payload together; negative: unlimited.
+    pub(crate) payload_max: i64,
     pub(crate) phase: Phase,
     pub(crate) holds: Holds,
     pub(crate) verbose: bool,
@@ -162,6 +187,13 @@ impl Session {
             cid,
             socket,
             account: AccountId::GLOBAL,
+            identity: Identity::Anybody,
+            rights: None,
+            replies: None,
+            login: None,
+            nonce: None,
+            counted_in: None,
+            payload_max: -1,
             phase: Phase::Greeted,
             holds: Holds::default(),
             verbose: true,
@@ -230,6 +262,9 @@ impl Session {
             let said: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
             if !said.is_empty() {
                 label.push_str(&format!(" - \"{}\"", said.join(":")));
+            }
+            if let Some(identity) = &description.identity {
+                label.push_str(&format!(" - \"{identity}\""));
             }
         }
         label

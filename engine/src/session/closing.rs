@@ -6,6 +6,7 @@ use crate::mail::Mail;
 use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_protocol::client::{ClosedReason, ProtocolError, encode};
+use petrel_protocol::quote::go_quote;
 use petrel_runtime::{End, Io, SendOutcome};
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -141,12 +142,17 @@ impl Shard {
         io: &mut Io<'_, Mail>,
     ) {
         if let Some(session) = self.sessions.get(key) {
-            match connect.map(|connect| connect.user.as_str()).filter(|user| !user.is_empty()) {
-                Some(user) => {
-                    tracing::error!("{} - authentication error - User \"{user}\"", session.label());
+            let who = match connect {
+                Some(connect) if !connect.nkey.is_empty() => {
+                    format!(" - Nkey {}", go_quote(connect.nkey.as_bytes()))
                 }
-                None => tracing::error!("{} - authentication error", session.label()),
-            }
+                Some(connect) if !connect.user.is_empty() => {
+                    format!(" - User {}", go_quote(connect.user.as_bytes()))
+                }
+                Some(connect) if !connect.auth_token.is_empty() => " - Token \"[REDACTED]\"".to_owned(),
+                _ => String::new(),
+            };
+            tracing::error!("{} - authentication error{who}", session.label());
         }
         let error = ProtocolError::AuthorizationViolation;
         self.fail(key, Some(&error), ClosedReason::AuthenticationFailure, io);
@@ -168,6 +174,7 @@ impl Shard {
         self.held_bytes -= session.input.capacity();
         session.input = Vec::new();
         session.barrier = None;
+        session.login = None;
         if let Some(error) = error {
             tracing::debug!("{} - Client connection is closing: {error}", session.label());
             encode::error(&mut session.out.current, &error.to_string());
@@ -210,6 +217,7 @@ impl Shard {
     pub(crate) fn end(&mut self, key: u32, reason: ClosedReason, io: &mut Io<'_, Mail>) {
         self.remove_all_subscriptions(key);
         self.cancel_timer(key, io);
+        self.leave_account(key, io);
         let Some(session) = self.sessions.get(key) else { return };
         tracing::debug!("{} - Client connection closed: {}", session.label(), reason.text());
         match reason {

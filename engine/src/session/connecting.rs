@@ -1,12 +1,12 @@
 //! CONNECT, and the PING that follows it.
 
-use super::authentication::authenticate;
-use super::client::{AfterBarrier, Description, Phase, Session};
+use super::client::{AfterBarrier, Session};
+use super::login::describe;
 use super::operations::Flow;
 use crate::mail::Mail;
 use crate::mutation::Mutation;
 use crate::shard::Shard;
-use petrel_protocol::client::{ClosedReason, ConnectOptions, ProtocolError, encode};
+use petrel_protocol::client::{ClosedReason, ConnectOptions, encode};
 use petrel_runtime::Io;
 
 impl Shard {
@@ -18,50 +18,14 @@ impl Shard {
             self.fail(key, None, ClosedReason::ProtocolViolation, io);
             return Flow::Closed;
         }
-        // Before the login: a refused client is listed under its name as well.
-        describe(session, &connect, None);
-        let Some(identity) = authenticate(&self.options.directory, &connect) else {
-            self.refuse_login(key, Some(&connect), io);
-            return Flow::Closed;
-        };
-        let first = !session.connected;
-        if !first {
-            // Upstream binds the connection anew: what it had subscribed to is gone.
-            self.remove_all_subscriptions(key);
+        let is_first = !session.connected;
+        if is_first {
+            // Before the login: a refused client is listed under its name as well.
+            describe(session, &connect, None);
+            // The time to say CONNECT ends here, however long the login takes.
+            self.cancel_timer(key, io);
         }
-        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
-        session.account = identity.account;
-        session.connected = true;
-        session.phase = Phase::Open;
-        session.verbose = connect.verbose;
-        session.pedantic = connect.pedantic;
-        session.echo = connect.echo;
-        session.headers = self.options.headers && connect.headers;
-        session.no_responders = connect.no_responders;
-        session.understands_info = connect.protocol >= 1;
-        if first {
-            let rtt = io.now().since(session.accepted);
-            session.rtt = Some(rtt.max(std::time::Duration::from_nanos(1)));
-        }
-        describe(session, &connect, identity.user);
-        if !(0..=1).contains(&connect.protocol) {
-            let error = ProtocolError::InvalidClientProtocol;
-            self.fail(key, Some(&error), ClosedReason::BadClientProtocolVersion, io);
-            return Flow::Closed;
-        }
-        if connect.no_responders && !session.headers {
-            let error = ProtocolError::NoRespondersRequiresHeaders;
-            self.fail(key, Some(&error), ClosedReason::NoRespondersRequiresHeaders, io);
-            return Flow::Closed;
-        }
-        let verbose = session.verbose;
-        if first {
-            self.start_pinging(key, io);
-        }
-        if verbose {
-            self.acknowledge(key, io);
-        }
-        Flow::Next
+        self.log_in(key, connect, io)
     }
 
     pub(super) fn ping(&mut self, key: u32, io: &mut Io<'_, Mail>) -> Flow {
@@ -105,18 +69,5 @@ fn options_so_far(session: &Session) -> ConnectOptions {
         no_responders: session.no_responders,
         protocol: i64::from(session.understands_info),
         ..ConnectOptions::default()
-    }
-}
-
-fn describe(session: &mut Session, connect: &ConnectOptions, user: Option<String>) {
-    let says_something = user.is_some()
-        || [&connect.name, &connect.lang, &connect.version].iter().any(|text| !text.is_empty());
-    if says_something {
-        session.description = Some(Box::new(Description {
-            name: connect.name.clone(),
-            lang: connect.lang.clone(),
-            version: connect.version.clone(),
-            user,
-        }));
     }
 }

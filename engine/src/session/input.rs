@@ -5,7 +5,7 @@ use super::operations::Flow;
 use crate::mail::Mail;
 use crate::mutation::Mutation;
 use crate::shard::Shard;
-use petrel_protocol::client::{ParseError, Parsed, parse};
+use petrel_protocol::client::{ParseError, ParseLimits, Parsed, parse};
 use petrel_runtime::Io;
 
 /// Bytes of envelopes on their way to one other core beyond which no client is read. A receiver there that is nearly
@@ -122,16 +122,25 @@ impl Shard {
     }
 
     fn work_verbs(&mut self, key: u32, data: &[u8], io: &mut Io<'_, Mail>) -> usize {
-        let limits = self.parse_limits;
+        let mut limits = self.parse_limits_of(key);
         let mut done = 0;
         while done < data.len() {
-            if self.must_connect_first(key, data[done]) {
-                self.refuse_login(key, None, io);
-                return data.len();
+            let is_connect = matches!(data[done], b'C' | b'c');
+            if !is_connect && self.must_connect_first(key) {
+                match self.enter_unannounced(key, io) {
+                    Flow::Next => limits = self.parse_limits_of(key),
+                    Flow::Closed => return data.len(),
+                    Flow::Held | Flow::Again => break,
+                }
             }
             match parse(&data[done..], &limits) {
                 Ok(Parsed::Op { op, consumed }) => match self.operation(key, op, io) {
-                    Flow::Next => done += consumed,
+                    Flow::Next => {
+                        done += consumed;
+                        if is_connect {
+                            limits = self.parse_limits_of(key);
+                        }
+                    }
                     Flow::Held => {
                         done += consumed;
                         break;
@@ -165,10 +174,15 @@ impl Shard {
         done
     }
 
-    /// Whether the connection has to log in and begins with something else.
-    fn must_connect_first(&self, key: u32, first: u8) -> bool {
-        !matches!(first, b'C' | b'c')
-            && self.options.info.auth_required
+    /// The limits of a session's verbs: those of the server, with the payload that its account allows.
+    fn parse_limits_of(&self, key: u32) -> ParseLimits {
+        let payload_max = self.sessions.get(key).map_or(self.parse_limits.payload_max, |s| s.payload_max);
+        ParseLimits { payload_max, ..self.parse_limits }
+    }
+
+    /// Whether the connection has to log in first.
+    fn must_connect_first(&self, key: u32) -> bool {
+        self.options.directory.auth_required()
             && self.sessions.get(key).is_some_and(|session| !session.connected)
     }
 

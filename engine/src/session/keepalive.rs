@@ -2,6 +2,7 @@
 
 use super::client::{Holds, Phase};
 use crate::mail::Mail;
+use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_protocol::client::{ClosedReason, ProtocolError, encode};
 use petrel_runtime::{Io, Monotonic, TimerToken};
@@ -83,13 +84,14 @@ impl Shard {
     }
 
     fn keepalive(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+        let is_timed = !self.is_mutated(Mutation::LoginNotTimed);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.timer = None;
         if matches!(session.phase, Phase::Closing(_)) || session.ended {
             self.finish(key);
             return;
         }
-        if !session.connected && self.options.info.auth_required {
+        if is_timed && !session.connected && self.options.directory.auth_required() {
             let error = ProtocolError::AuthenticationTimeout;
             self.fail(key, Some(&error), ClosedReason::AuthenticationTimeout, io);
             return;
@@ -135,7 +137,7 @@ impl Shard {
 
     /// Starts the clock of a new connection: for its login where one is required, else for PINGs.
     pub(crate) fn start_clock(&mut self, key: u32, io: &mut Io<'_, Mail>) {
-        let delay = match self.options.info.auth_required {
+        let delay = match self.options.directory.auth_required() {
             true => self.options.auth_timeout,
             false => self.options.ping_interval,
         };

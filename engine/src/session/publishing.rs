@@ -7,6 +7,7 @@ use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_protocol::client::{ClosedReason, ProtocolError};
+use petrel_protocol::quote::go_quote;
 use petrel_protocol::subject;
 use petrel_runtime::Io;
 
@@ -41,6 +42,10 @@ impl Shard {
         self.statistics.in_msgs += 1;
         self.statistics.in_bytes += message.bytes.len() as u64;
         if may_be_reserved(message) && self.is_reserved(key, message, io) {
+            return Flow::Next;
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        if session.rights.is_some() && self.refuses_publish(key, message.subject, io) {
             return Flow::Next;
         }
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
@@ -132,7 +137,7 @@ impl Shard {
                 .any(|prefix| reply.starts_with(prefix))
         {
             let error = ProtocolError::PublishReplyPermission(reply.to_vec());
-            tracing::error!("{} - Publish Violation - Reply {error}", session.label());
+            tracing::error!("{} - Publish Violation - Reply {}", session.label(), go_quote(reply));
             self.tell(key, &error, io);
             return true;
         }
@@ -141,7 +146,7 @@ impl Shard {
         let is_gateway = subject.starts_with(b"_GR_.") || subject.starts_with(b"$GR.");
         if is_raft || is_gateway {
             let error = ProtocolError::PublishPermission(subject.to_vec());
-            tracing::error!("{} - Publish Violation - {error}", session.label());
+            tracing::error!("{} - Publish Violation - Subject {}", session.label(), go_quote(subject));
             self.tell(key, &error, io);
             return true;
         }

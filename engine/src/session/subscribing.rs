@@ -2,7 +2,7 @@
 
 use super::client::AfterBarrier;
 use super::operations::Flow;
-use crate::account::AccountId;
+use crate::account::{AccountId, SubscribeVerdict};
 use crate::interest::InterestChange;
 use crate::mail::Mail;
 use crate::mutation::Mutation;
@@ -20,7 +20,7 @@ impl Shard {
         sid: &[u8],
         io: &mut Io<'_, Mail>,
     ) -> Flow {
-        if let Some(error) = self.refusal(key, subject, queue) {
+        if let Some(error) = self.refusal(key, subject, queue, sid) {
             self.tell(key, &error, io);
             return Flow::Next;
         }
@@ -28,14 +28,14 @@ impl Shard {
         let (account, verbose, count) = (session.account, session.verbose, session.subscriptions.len());
         // A sid in use keeps its subscription; the new one is ignored without a word.
         if self.find_subscription(key, sid).is_none() {
-            let count_max = self.options.limits.subscriptions_max;
-            if count_max > 0 && count >= count_max {
+            if count >= self.subscriptions_max_of(account) {
                 self.tell(key, &ProtocolError::MaximumSubscriptionsExceeded, io);
                 return Flow::Next;
             }
             let interest = &mut self.accounts[account.index()].interest;
             let (subscription, change) = interest.subscribe(key, subject, queue, sid);
             self.remember_subscription(key, subscription, sid);
+            self.filter_subscription(key, account, subscription);
             self.statistics.subscriptions += 1;
             self.tell_cores(key, account, change);
             if !self.accounts[account.index()].edges.streams.is_empty() {
@@ -46,22 +46,47 @@ impl Shard {
     }
 
     /// Why a subscription is refused, if it is.
-    fn refusal(&self, key: u32, subject: &[u8], queue: Option<&[u8]>) -> Option<ProtocolError> {
+    fn refusal(&self, key: u32, subject: &[u8], queue: Option<&[u8]>, sid: &[u8]) -> Option<ProtocolError> {
         if !subject::is_valid_subscription(subject) {
             return Some(ProtocolError::InvalidSubject);
         }
-        if queue == Some(b"_sys_") {
-            let error = ProtocolError::QueueSubscribePermission(subject.to_vec(), b"_sys_".to_vec());
-            if let Some(session) = self.sessions.get(key) {
-                tracing::error!("{} - Subscription Violation - {error}", session.label());
-            }
-            return Some(error);
+        let is_reserved = queue == Some(b"_sys_");
+        if is_reserved || self.subscribe_verdict(key, subject, queue) == SubscribeVerdict::Refused {
+            self.log_subscribe_violation(key, subject, queue, sid);
+            return Some(match queue {
+                Some(queue) => ProtocolError::QueueSubscribePermission(subject.to_vec(), queue.to_vec()),
+                None => ProtocolError::SubscribePermission(subject.to_vec()),
+            });
         }
         let tokens_max = self.options.limits.subscription_tokens_max;
         if tokens_max > 0 && subject::tokens(subject).count() > tokens_max {
             return Some(ProtocolError::TooManyTokens(subject.to_vec()));
         }
         None
+    }
+
+    /// Subscriptions that one client of an account may have: what the server and the account allow.
+    fn subscriptions_max_of(&self, account: AccountId) -> usize {
+        let server = Some(self.options.limits.subscriptions_max).filter(|max| *max > 0);
+        let spec = self.options.directory.accounts().get(account.index());
+        let limit = spec.and_then(|spec| spec.limits.subscriptions_max);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        server.unwrap_or(usize::MAX).min(limit.unwrap_or(usize::MAX))
+    }
+
+    /// Marks a subscription that also matches what its holder must not get.
+    pub(super) fn filter_subscription(&mut self, key: u32, account: AccountId, subscription: u32) {
+        if self.sessions.get(key).is_none_or(|session| session.rights.is_none()) {
+            return;
+        }
+        let interest = &self.accounts[account.index()].interest;
+        let Some(found) = interest.subscriptions().get(subscription) else { return };
+        let (subject, queue) = (interest.subject_of(found), found.queue());
+        let is_filtered = self.subscribe_verdict(key, &subject, queue) == SubscribeVerdict::Filtered;
+        let subscriptions = self.accounts[account.index()].interest.subscriptions_mut();
+        if let Some(found) = subscriptions.get_mut(subscription) {
+            found.is_filtered = is_filtered;
+        }
     }
 
     pub(super) fn unsubscribe(

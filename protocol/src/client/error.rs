@@ -31,6 +31,12 @@ pub enum ProtocolError {
     QueueSubscribePermission(Vec<u8>, Vec<u8>),
     /// The subject, unquoted.
     TooManyTokens(Vec<u8>),
+    /// A reload took the leave for a subscription away.
+    SubscriptionRemoved {
+        subject: Vec<u8>,
+        queue: Option<Vec<u8>>,
+        sid: Vec<u8>,
+    },
 }
 
 /// Why a connection ended, as connz and events show it. [`std::fmt::Display`] and [`ClosedReason::text`] give
@@ -89,7 +95,8 @@ impl ProtocolError {
             | ProtocolError::PublishReplyPermission(_)
             | ProtocolError::SubscribePermission(_)
             | ProtocolError::QueueSubscribePermission(..)
-            | ProtocolError::TooManyTokens(_) => None,
+            | ProtocolError::TooManyTokens(_)
+            | ProtocolError::SubscriptionRemoved { .. } => None,
         }
     }
 
@@ -142,6 +149,13 @@ impl fmt::Display for ProtocolError {
                     "Permissions Violation for Subscription to {}, too many tokens",
                     go_quote(subject)
                 );
+            }
+            ProtocolError::SubscriptionRemoved { subject, queue, sid } => {
+                write!(formatter, "Permissions Violation for Subscription to {}", go_quote(subject))?;
+                if let Some(queue) = queue {
+                    write!(formatter, " using queue {}", go_quote(queue))?;
+                }
+                return write!(formatter, " (sid {})", go_quote(sid));
             }
         };
         formatter.write_str(text)
@@ -206,10 +220,15 @@ mod tests {
         assert_eq!(queue.to_string(), r#"Permissions Violation for Subscription to "a" using queue "q""#);
         let tokens = ProtocolError::TooManyTokens(b"a.b".to_vec());
         assert_eq!(tokens.to_string(), r#"Permissions Violation for Subscription to "a.b", too many tokens"#);
+        let queue = Some(b"q".to_vec());
+        let removed =
+            ProtocolError::SubscriptionRemoved { subject: b"a".to_vec(), queue, sid: b"1".to_vec() };
+        let text = r#"Permissions Violation for Subscription to "a" using queue "q" (sid "1")"#;
+        assert_eq!(removed.to_string(), text);
     }
 
     #[test]
-    fn eight_errors_leave_the_connection_open() {
+    fn nine_errors_leave_the_connection_open() {
         // feature-matrix.md, P16.
         let open = [
             ProtocolError::MaximumSubscriptionsExceeded,
@@ -220,6 +239,7 @@ mod tests {
             ProtocolError::SubscribePermission(Vec::new()),
             ProtocolError::QueueSubscribePermission(Vec::new(), Vec::new()),
             ProtocolError::TooManyTokens(Vec::new()),
+            ProtocolError::SubscriptionRemoved { subject: Vec::new(), queue: None, sid: Vec::new() },
         ];
         assert!(open.iter().all(|error| !error.closes()));
         let closed = [

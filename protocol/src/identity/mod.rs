@@ -2,3 +2,4 @@
 
 pub mod nkey;
 pub mod public_key;
+pub mod signature;

@@ -1,0 +1,206 @@
+//! What a new configuration makes of the clients that are connected: who may not be here any more is closed, and
+//! rights and limits change at once.
+
+use super::authentication::{Fate, Identity, fate};
+use super::client::Phase;
+use crate::account::admission::Member;
+use crate::account::{AccountId, SubscribeVerdict};
+use crate::mail::Mail;
+use crate::mutation::Mutation;
+use crate::shard::Shard;
+use petrel_config::ConnectionType;
+use petrel_protocol::client::{ClosedReason, ProtocolError};
+use petrel_protocol::quote::go_quote;
+use petrel_runtime::{CoreId, Io};
+
+impl Shard {
+    /// Looks at every client again, with the accounts and users of the options that are in force now.
+    pub(crate) fn reauthorize_all(&mut self, io: &mut Io<'_, Mail>) {
+        self.rights.clear();
+        let keys: Vec<u32> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !matches!(session.phase, Phase::Closing(_)))
+            .map(|(key, _)| key)
+            .collect();
+        for key in keys {
+            self.reauthorize(key, io);
+        }
+    }
+
+    fn reauthorize(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if !session.connected {
+            // It is looked at when it logs in.
+            let payload_max = self.options.limits.payload_max;
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.payload_max = payload_max;
+            }
+            return;
+        }
+        let is_named = session.description.as_ref().is_some_and(|description| description.user.is_some());
+        let kind = ConnectionType::Standard;
+        let identity = match fate(&session.identity, is_named, kind, &self.options.directory) {
+            Fate::Stays(identity) => identity,
+            Fate::Gone => {
+                self.fail(key, None, ClosedReason::ClientClosed, io);
+                return;
+            }
+            Fate::Refused => {
+                self.refuse_again(key, io);
+                return;
+            }
+        };
+        let is_unchanged = session.identity.permissions() == identity.permissions();
+        let account = session.account;
+        self.grant(key, identity);
+        let payload_max = self.payload_max_of(account);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.payload_max = payload_max;
+        }
+        if !is_unchanged && !self.is_mutated(Mutation::ReloadKeepsSubscriptions) {
+            self.review_subscriptions(key, account, io);
+        }
+        self.report_membership(key, account, io);
+    }
+
+    fn refuse_again(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+        if let Some(session) = self.sessions.get(key) {
+            let who = match &session.identity {
+                Identity::User(user) if user.is_nkey() => {
+                    format!(" - Nkey {}", go_quote(user.name.as_bytes()))
+                }
+                Identity::User(user) => format!(" - User {}", go_quote(user.name.as_bytes())),
+                Identity::Token(_) => " - Token \"[REDACTED]\"".to_owned(),
+                Identity::Anybody => String::new(),
+            };
+            tracing::error!("{} - authentication error{who}", session.label());
+        }
+        let error = ProtocolError::AuthorizationViolation;
+        self.fail(key, Some(&error), ClosedReason::AuthenticationFailure, io);
+    }
+
+    /// Removes the subscriptions that are not allowed any more; tells the client and the log.
+    fn review_subscriptions(&mut self, key: u32, account: AccountId, io: &mut Io<'_, Mail>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let mut keys: Vec<u32> = session.subscriptions.iter().copied().collect();
+        // The table's order is that of keyed hashes; clients are told in the order of keys.
+        keys.sort_unstable();
+        for subscription in keys {
+            let interest = &self.accounts[account.index()].interest;
+            let Some(found) = interest.subscriptions().get(subscription) else { continue };
+            let (subject, queue) = (interest.subject_of(found), found.queue().map(<[u8]>::to_vec));
+            if self.subscribe_verdict(key, &subject, queue.as_deref()) != SubscribeVerdict::Refused {
+                self.filter_subscription(key, account, subscription);
+                continue;
+            }
+            let sid = found.sid.to_vec();
+            self.remove_subscription(account, subscription);
+            self.tell_removed(key, subject, queue, sid, io);
+        }
+    }
+
+    fn tell_removed(
+        &mut self,
+        key: u32,
+        subject: Vec<u8>,
+        queue: Option<Vec<u8>>,
+        sid: Vec<u8>,
+        io: &mut Io<'_, Mail>,
+    ) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let user = match &session.identity {
+            Identity::User(user) if user.is_nkey() => format!("Nkey {}", go_quote(user.name.as_bytes())),
+            Identity::User(user) => format!("User {}", go_quote(user.name.as_bytes())),
+            _ => "User \"N/A\"".to_owned(),
+        };
+        let shown_queue = match &queue {
+            Some(queue) => format!(" using queue {}", go_quote(queue)),
+            None => String::new(),
+        };
+        let (shown_subject, shown_sid) = (go_quote(&subject), go_quote(&sid));
+        tracing::info!(
+            "Removed sub {shown_subject}{shown_queue} (sid {shown_sid}) for {user} - not authorized"
+        );
+        self.tell(key, &ProtocolError::SubscriptionRemoved { subject, queue, sid }, io);
+    }
+
+    /// Tells core 0 of a client in an account that did not limit its connections before.
+    fn report_membership(&mut self, key: u32, account: AccountId, io: &mut Io<'_, Mail>) {
+        let is_limited = self.options.directory.connections_max(account).is_some();
+        let core = self.core;
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let counted_in = is_limited.then_some(account);
+        if session.counted_in == counted_in {
+            return;
+        }
+        session.counted_in = counted_in;
+        let member = Member { core, session: key, cid: session.cid };
+        if is_limited {
+            if core == CoreId(0) {
+                self.enroll(account, member, io);
+            } else {
+                io.mail(CoreId(0), Mail::Enroll(account, member));
+            }
+        }
+    }
+
+    /// Core 0 counts a client that was in an account before that had a limit.
+    pub(crate) fn enroll(&mut self, account: AccountId, member: Member, io: &mut Io<'_, Mail>) {
+        let limit = self.options.directory.connections_max(account);
+        let Some(acceptor) = self.acceptor.as_mut() else { return };
+        acceptor.admissions.enroll(account, member);
+        let excess = acceptor.admissions.prune(account, limit);
+        self.prune_members(excess, io);
+    }
+
+    fn prune_members(&mut self, members: Vec<Member>, io: &mut Io<'_, Mail>) {
+        for member in members {
+            if member.core == self.core {
+                self.pruned(member, io);
+            } else {
+                io.mail(member.core, Mail::Pruned(member));
+            }
+        }
+    }
+
+    /// Core 0 looks at the limits of connections: the server's, and those of accounts.
+    pub(crate) fn enforce_connection_limits(&mut self, io: &mut Io<'_, Mail>) {
+        let directory = self.options.directory.clone();
+        let limit = usize::try_from(self.options.limits.connections_max).unwrap_or(0);
+        let Some(acceptor) = self.acceptor.as_mut() else { return };
+        let members = acceptor.admissions.set_limits(|account| directory.connections_max(account));
+        let shares = acceptor.excess(limit);
+        self.prune_members(members, io);
+        for (core, count) in (0..).map(CoreId).zip(shares) {
+            if count == 0 {
+                continue;
+            }
+            if core == self.core {
+                self.close_newest(count, io);
+            } else {
+                io.mail(core, Mail::CloseNewest(count));
+            }
+        }
+    }
+
+    /// Closes clients because the server has too many. Those that are on their way out count.
+    pub(crate) fn close_newest(&mut self, count: usize, io: &mut Io<'_, Mail>) {
+        let is_closing = |phase: Phase| matches!(phase, Phase::Closing(_));
+        let closing = self.sessions.iter().filter(|(_, session)| is_closing(session.phase)).count();
+        let mut open: Vec<(u64, u32)> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !is_closing(session.phase))
+            .map(|(key, session)| (session.cid, key))
+            .collect();
+        open.sort_unstable_by(|one, other| other.cmp(one));
+        for (_, key) in open.into_iter().take(count.saturating_sub(closing)) {
+            if let Some(session) = self.sessions.get(key) {
+                tracing::error!("{} - maximum connections exceeded", session.label());
+            }
+            let error = ProtocolError::MaximumConnectionsExceeded;
+            self.fail(key, Some(&error), ClosedReason::MaximumConnectionsExceeded, io);
+        }
+    }
+}
