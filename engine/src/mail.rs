@@ -4,6 +4,7 @@ use crate::account::AccountId;
 use crate::account::admission::Member;
 use crate::interest::InterestChange;
 use crate::order::ConnectionSnapshot;
+use crate::route::client_info::ClientInfo;
 use petrel_runtime::Detached;
 
 /// One mail. Mail of a pair of cores is handled in the order in which it was sent.
@@ -28,6 +29,8 @@ pub enum Mail {
     Passed(u64),
     /// A connection ended; to core 0, which counts and remembers them.
     Ended(Box<ConnectionSnapshot>),
+    /// Who answers a measured request of the receiver's; ahead of the answer.
+    Responder(Box<Responder>),
     /// The sender has no client left in lame duck mode; to core 0.
     Empty,
     /// A client wants into an account that limits its connections; to core 0.
@@ -50,6 +53,13 @@ pub struct Handoff {
     pub(crate) cid: u64,
     /// Why it is refused, if it is: it gets the error and is closed.
     pub(crate) refused: bool,
+}
+
+/// The client that answers a measured request.
+pub struct Responder {
+    /// The reply subject.
+    pub(crate) subject: Box<[u8]>,
+    pub(crate) client: ClientInfo,
 }
 
 /// Whether an envelope was delivered.

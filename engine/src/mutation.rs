@@ -51,6 +51,10 @@ pub enum Mutation {
     InterestNotWithdrawn,
     /// What a subscription was in other accounts stays when it goes.
     ShadowsOutliveSubscription,
+    /// The way back of a request stays open after its answer.
+    AnsweredTwice,
+    /// Requests that nobody on another core received stay without notice when they went to another account.
+    ServiceNoticeByInterest,
     /// Lame duck mode ends with the first core that has no client left.
     LameDuckEndsEarly,
     /// What is denied is delivered to wildcard subscriptions.

@@ -126,6 +126,8 @@ pub struct CoreStatistics {
     pub queue_returns: u64,
     /// Requests whose 503 notice, or the lack of it, waited for other cores' reports.
     pub reports_awaited: u64,
+    /// Requests to other accounts that were given up because too many waited for an answer.
+    pub requests_given_up: u64,
 }
 
 /// Which connections to report.

@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::order::{CoreStatistics, Notice, Order};
 use crate::route::large::Source;
 use crate::route::no_responders::PendingReports;
+use crate::route::service_reply::PendingReplies;
 use crate::session::client::Session;
 use crate::session::outbound::BufferPool;
 use crate::session::rights::RightsByUser;
@@ -77,6 +78,7 @@ pub struct Shard {
     /// The bytes that are being worked on.
     pub(crate) source: Source,
     pub(crate) pending_reports: PendingReports,
+    pub(crate) pending_replies: PendingReplies,
     /// Barriers under way: token to session and its connection id.
     pub(crate) barriers: HashMap<u64, (u32, u64), ahash::RandomState>,
     /// Tokens of barriers and reports; 0 is never one.
@@ -128,6 +130,7 @@ impl Shard {
             held_bytes: 0,
             source: Source::default(),
             pending_reports: PendingReports::new(hasher.clone()),
+            pending_replies: PendingReplies::new(hasher.clone(), core.0),
             barriers: HashMap::with_hasher(hasher.clone()),
             next_token: 1,
             last_offer_taken: false,
@@ -257,6 +260,7 @@ impl Shard {
             }
             Mail::Passed(token) => self.barrier_passed(token, io),
             Mail::Ended(record) => self.record_ended(from, *record),
+            Mail::Responder(responder) => self.take_responder(&responder.subject, responder.client),
             Mail::Empty => self.core_is_empty(from, io),
             Mail::Admit(account, member) => self.decide_admission(account, member, io),
             Mail::Admitted(member, has_room) => self.admission_decided(member, has_room, io),

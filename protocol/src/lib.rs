@@ -8,5 +8,6 @@ pub mod identity;
 pub mod pattern;
 pub mod quote;
 pub mod subject;
+pub mod timestamp;
 pub mod transform;
 mod utf8;

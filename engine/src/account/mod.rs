@@ -19,7 +19,7 @@ pub use secret::Secret;
 
 pub(crate) use edges::Edges;
 pub use edges::EdgesError;
-pub(crate) use import::StreamImport;
+pub(crate) use import::{ServiceImport, StreamImport};
 pub use mapping::MappingError;
 pub(crate) use mapping::{Mapped, MappedSubjects};
 
@@ -70,6 +70,7 @@ impl Account {
     /// Goes over to other edges. Subscriptions get or lose their shadows elsewhere.
     pub(crate) fn change_edges(&mut self, edges: &Arc<Edges>) {
         self.edges = Arc::clone(edges);
+        self.interest.set_services(&edges.services);
         self.has_mappings = !edges.mappings.is_empty();
         self.mapped.clear();
     }

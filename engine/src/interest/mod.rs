@@ -8,6 +8,7 @@
 //! The result of a look-up is cached by literal subject. A change to a literal subject drops that subject's
 //! result; a change to a pattern makes those results stale that begin like it (`generation`).
 
+mod beyond;
 mod cache;
 mod generation;
 mod literal;
@@ -18,10 +19,13 @@ mod subscription;
 mod tests;
 mod wildcard;
 
+pub(crate) use beyond::Beyond;
 pub(crate) use shadow::Shadow;
 pub(crate) use subscription::{Subscription, Subscriptions};
 
+use crate::account::ServiceImport;
 use ahash::RandomState;
+use beyond::ServiceIndex;
 use cache::Cache;
 use generation::{Generations, Stamp};
 use literal::LiteralIndex;
@@ -29,6 +33,7 @@ use petrel_protocol::subject;
 use remote::RemoteInterest;
 use smallvec::SmallVec;
 use std::rc::Rc;
+use std::sync::Arc;
 use wildcard::WildcardTree;
 
 /// Most cores of a node: sets of cores are 64-bit masks.
@@ -56,13 +61,15 @@ pub(crate) struct Match {
     pub(crate) queues: Vec<QueueMatch>,
     /// Other cores with plain subscriptions, as a mask.
     pub(crate) cores: u64,
+    /// What leads out of the account.
+    pub(crate) beyond: Option<Box<Beyond>>,
     stamp: Stamp,
 }
 
 impl Match {
     /// Whether nobody wants it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.queues.is_empty() && self.cores == 0
+        self.plain.is_empty() && self.queues.is_empty() && self.cores == 0 && self.beyond.is_none()
     }
 
     fn clear(&mut self) {
@@ -70,6 +77,7 @@ impl Match {
         self.plain.clear();
         self.queues.clear();
         self.cores = 0;
+        self.beyond = None;
     }
 
     pub(crate) fn queue_mut(&mut self, name: &[u8]) -> &mut QueueMatch {
@@ -106,6 +114,8 @@ pub(crate) struct Interest {
     literals: LiteralIndex,
     wildcards: WildcardTree,
     remote: RemoteInterest,
+    services: ServiceIndex,
+    core: u16,
     cache: Cache,
     /// The last result, so that runs of one subject need no hashing.
     recent: Rc<Match>,
@@ -126,11 +136,20 @@ impl Interest {
             literals: LiteralIndex::default(),
             wildcards: WildcardTree::default(),
             remote: RemoteInterest::new(core_count, core),
+            services: ServiceIndex::default(),
+            core: u16::try_from(core).expect("at most CORES_MAX cores"),
             cache: Cache::default(),
             recent: stale,
             scratch: Rc::default(),
             generations: Generations::default(),
         }
+    }
+
+    /// The services of other accounts that are called from here.
+    pub(crate) fn set_services(&mut self, services: &[Arc<ServiceImport>]) {
+        self.services = ServiceIndex::new(services);
+        // Every result may lead elsewhere now.
+        self.patterns_changed(b">");
     }
 
     /// The subscriptions that this index holds.
@@ -316,6 +335,14 @@ impl Interest {
         self.literals.collect(fingerprint, subject, &self.subscriptions, found);
         self.remote.collect(fingerprint, found);
         self.wildcards.collect(subject, &self.subscriptions, found);
+        found.beyond = self.services.find(subject);
+        if let Some(owner) = found.beyond.as_ref().and_then(|beyond| beyond.owner)
+            && owner != self.core
+            && self.remote.is_core(owner)
+        {
+            // Who knows whose request this answers is a receiver of it.
+            found.cores |= 1 << owner;
+        }
     }
 }
 

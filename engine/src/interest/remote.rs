@@ -85,6 +85,11 @@ impl RemoteInterest {
         }
     }
 
+    /// Whether a number is that of a core of this node.
+    pub(super) fn is_core(&self, core: u16) -> bool {
+        usize::from(core) < self.plain.len()
+    }
+
     pub(super) fn change_literal(&mut self, core: usize, fingerprint: u64, added: bool) {
         assert_ne!(core, self.own_core, "a core does not tell itself");
         if added {

@@ -26,6 +26,12 @@ impl Shard {
                     delivered |= self.deliver_to(*subscription, &origin, &message, io);
                 }
             }
+            if let Some(beyond) = &found.beyond
+                && beyond.owner == Some(self.core.0)
+                && envelope.plain
+            {
+                delivered |= self.answer(&origin, &message, io);
+            }
             if envelope.queues_bytes > 0 {
                 for name in batch.queues(envelope) {
                     let queue = found.queues.iter().find(|queue| *queue.name == *name);

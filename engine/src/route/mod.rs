@@ -1,9 +1,13 @@
 //! What happens to a message between its publisher and its receivers.
 
 mod barrier;
+pub(crate) mod client_info;
 mod deliver;
 mod envelopes;
 pub(crate) mod large;
 pub(crate) mod no_responders;
 mod queue_pick;
+pub(crate) mod service;
+pub(crate) mod service_latency;
+pub(crate) mod service_reply;
 mod stall;

@@ -3,6 +3,7 @@
 //! Whether somebody received it is decided by delivery. Receivers on the publisher's core are known at once;
 //! other cores that got the request report, and the notice follows when the last of them says no.
 
+use super::service::Requests;
 use crate::mail::{Mail, Report};
 use crate::mutation::Mutation;
 use crate::shard::Shard;
@@ -17,6 +18,10 @@ struct PendingReport {
     outstanding: u32,
     subject: Box<[u8]>,
     reply: Box<[u8]>,
+    /// Whether the requester wants a notice.
+    wants_notice: bool,
+    /// What it became in other accounts.
+    requests: Requests,
 }
 
 /// Requests whose delivery other cores will report. Bounded by what is in the mailboxes: every entry has an
@@ -41,6 +46,19 @@ impl Shard {
         subject: &[u8],
         reply: &[u8],
     ) {
+        self.await_reports_of(token, key, envelopes, (subject, reply), true, Requests::new());
+    }
+
+    /// As [`Shard::await_reports`], of a message that became requests to other accounts.
+    pub(crate) fn await_reports_of(
+        &mut self,
+        token: u64,
+        key: u32,
+        envelopes: u32,
+        (subject, reply): (&[u8], &[u8]),
+        wants_notice: bool,
+        requests: Requests,
+    ) {
         let Some(session) = self.sessions.get(key) else { return };
         let pending = PendingReport {
             session: key,
@@ -48,6 +66,8 @@ impl Shard {
             outstanding: envelopes,
             subject: subject.into(),
             reply: reply.into(),
+            wants_notice,
+            requests,
         };
         self.statistics.reports_awaited += 1;
         self.pending_reports.by_token.insert(token, pending);
@@ -76,9 +96,15 @@ impl Shard {
                 self.pending_reports.by_token.remove(&report.token);
             } else if pending.outstanding == 0
                 && let Some(pending) = self.pending_reports.by_token.remove(&report.token)
-                && self.sessions.get(pending.session).is_some_and(|session| session.cid == pending.cid)
             {
-                self.send_no_responders(pending.session, &pending.subject, &pending.reply, io);
+                for request in &pending.requests {
+                    self.request_failed(*request, io);
+                }
+                let is_there =
+                    self.sessions.get(pending.session).is_some_and(|session| session.cid == pending.cid);
+                if is_there && pending.wants_notice {
+                    self.send_no_responders(pending.session, &pending.subject, &pending.reply, io);
+                }
             }
         }
     }

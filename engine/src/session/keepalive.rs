@@ -24,6 +24,8 @@ pub(crate) enum TimerKind {
     Stall,
     /// The next step of lame duck mode.
     LameDuck,
+    /// Requests to other accounts that expire.
+    ServiceReplies,
 }
 
 /// Kind in the upper 8 bits, then 24 bits of the connection id as a guard, then the session's key.
@@ -70,6 +72,10 @@ impl Shard {
         let key = u32::try_from(due.0 & 0xffff_ffff).unwrap_or(crate::shard::NO_SESSION);
         if due == token(TimerKind::LameDuck, 0, crate::shard::NO_SESSION) {
             self.lame_duck_step(io);
+            return;
+        }
+        if due == token(TimerKind::ServiceReplies, 0, crate::shard::NO_SESSION) {
+            self.expire_requests(io);
             return;
         }
         // A timer may have been due in the same turn in which its session ended.

@@ -2,7 +2,7 @@
 
 use super::client::AfterBarrier;
 use super::operations::Flow;
-use crate::interest::Match;
+use crate::interest::{Beyond, Match};
 use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
 use crate::shard::Shard;
@@ -82,6 +82,9 @@ impl Shard {
         wants_notice: bool,
         io: &mut Io<'_, Mail>,
     ) -> Flow {
+        if let Some(beyond) = &found.beyond {
+            return self.publish_beyond(key, origin, message, (found, beyond), wants_notice, io);
+        }
         let report = if wants_notice { self.token() } else { 0 };
         let (received, envelopes) = self.route(origin, message, found, report, io);
         self.statistics.mails_sent += u64::from(envelopes);
@@ -95,6 +98,46 @@ impl Shard {
         match message.reply {
             Some(reply) if notice => self.nobody_here(key, message.subject, reply, report, envelopes, io),
             _ => Flow::Next,
+        }
+    }
+
+    /// As [`Shard::route_published`], of a message that leads out of its account.
+    #[cold]
+    fn publish_beyond(
+        &mut self,
+        key: u32,
+        origin: &Origin,
+        message: &Message<'_>,
+        (found, beyond): (&Match, &Beyond),
+        wants_notice: bool,
+        io: &mut Io<'_, Mail>,
+    ) -> Flow {
+        // Whether anybody received a request is asked also for those who want no notice: else its way back stays open.
+        let report = if message.reply.is_some() { self.token() } else { 0 };
+        let (mut received, mut envelopes) = self.route(origin, message, found, report, io);
+        let reached = self.route_beyond(origin, message, beyond, report, io);
+        received |= reached.received;
+        envelopes += reached.envelopes;
+        self.statistics.mails_sent += u64::from(envelopes);
+        if envelopes > 0
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            session.reached_out = true;
+            session.awaits_returns = true;
+        }
+        let Some(reply) = message.reply.filter(|_| !received) else { return Flow::Next };
+        if envelopes > 0 && self.is_mutated(Mutation::ServiceNoticeByInterest) {
+            return Flow::Next;
+        }
+        if envelopes > 0 {
+            let subjects = (message.subject, reply);
+            self.await_reports_of(report, key, envelopes, subjects, wants_notice, reached.requests);
+            return Flow::Next;
+        }
+        if wants_notice {
+            self.nobody_here(key, message.subject, reply, report, envelopes, io)
+        } else {
+            Flow::Next
         }
     }
 

@@ -1,0 +1,353 @@
+//! Service imports: what is published here goes on in the account that offers the service, and its answers come back
+//! (reference: security.md, section 6).
+
+use super::client_info::{ClientInfo, REQUEST_INFO, with_header};
+use super::service_latency::{Measured, Outcome};
+use super::service_reply::{self, Pending};
+use crate::account::{AccountId, Mapped, ServiceImport};
+use crate::interest::{Beyond, Match};
+use crate::mail::{Mail, Message, Origin, Responder};
+use crate::mutation::Mutation;
+use crate::session::keepalive::TimerKind;
+use crate::shard::{NO_SESSION, Shard};
+use petrel_config::ResponseType;
+use petrel_runtime::{CoreId, Io};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Services that lead to services: no further than this. Cycles are refused when imports are compiled; mappings can
+/// still lead in circles.
+const CHAIN_MAX: usize = 16;
+/// How long the way back to a responder is kept that asks in its answer.
+const COUNTER_REQUEST_THRESHOLD: Duration = Duration::from_secs(120);
+
+/// Tokens of the requests that one message became.
+pub(crate) type Requests = SmallVec<[u64; 2]>;
+
+/// What a message that leads beyond its account has come to.
+#[derive(Default)]
+pub(crate) struct Reached {
+    /// Somebody on this core received it.
+    pub(crate) received: bool,
+    /// Envelopes to other cores.
+    pub(crate) envelopes: u32,
+    /// Requests that wait for an answer.
+    pub(crate) requests: Requests,
+}
+
+/// A request on its way over one or several imports.
+struct Journey {
+    /// Who asks; `None` before the first import.
+    asker: Option<ClientInfo>,
+    shares: bool,
+    length: usize,
+    report: u64,
+    reached: Reached,
+}
+
+impl Shard {
+    /// Takes a message where it leads beyond its account. `report`: the token under which other cores answer.
+    pub(crate) fn route_beyond(
+        &mut self,
+        origin: &Origin,
+        message: &Message<'_>,
+        beyond: &Beyond,
+        report: u64,
+        io: &mut Io<'_, Mail>,
+    ) -> Reached {
+        let mut journey =
+            Journey { asker: None, shares: false, length: 0, report, reached: Reached::default() };
+        self.follow(origin, message, beyond, &mut journey, io);
+        journey.reached
+    }
+
+    fn follow(
+        &mut self,
+        origin: &Origin,
+        message: &Message<'_>,
+        beyond: &Beyond,
+        journey: &mut Journey,
+        io: &mut Io<'_, Mail>,
+    ) {
+        if let Some(owner) = beyond.owner {
+            if owner == self.core.0 {
+                journey.reached.received |= self.answer(origin, message, io);
+            } else {
+                self.tell_responder(CoreId(owner), origin, message.subject, io);
+            }
+        }
+        if journey.length >= CHAIN_MAX {
+            return;
+        }
+        for place in &beyond.services {
+            let services = &self.accounts[origin.account.index()].edges.services;
+            let Some(import) = services.get(usize::from(*place)).map(Arc::clone) else { continue };
+            self.request(&import, origin, message, journey, io);
+        }
+    }
+
+    /// Publishes a message in the account that offers a service.
+    fn request(
+        &mut self,
+        import: &ServiceImport,
+        origin: &Origin,
+        message: &Message<'_>,
+        journey: &mut Journey,
+        io: &mut Io<'_, Mail>,
+    ) {
+        let mut subject = Vec::new();
+        if !import.outwards.apply(message.subject, &mut subject, 0) {
+            return;
+        }
+        if self.map_there(import.exporter, &mut subject, io) == Mapped::Dropped {
+            return;
+        }
+        let earlier = (journey.asker.clone(), journey.shares);
+        let asker = self.asker(import, origin, journey);
+        let measured = self.measured(import, &asker, message, io);
+        if message.reply.is_none()
+            && let Some(measured) = &measured
+        {
+            self.publish_measured(import.exporter, measured, Outcome::BadRequest, io);
+        }
+        let token =
+            message.reply.map(|reply| self.expect_answer(import, origin.account, reply, measured, io));
+        let reply = token.map(|token| self.reply_subject(token));
+        let info = serde_json::to_vec(&asker).expect("what is known of a client is plain data");
+        let (bytes, header_bytes) = with_header(message.bytes, message.header_bytes, REQUEST_INFO, &info);
+        let there = Origin { account: import.exporter, ..*origin };
+        let request = Message {
+            subject: &subject,
+            reply: reply.as_deref(),
+            header_bytes: Some(header_bytes),
+            bytes: &bytes,
+        };
+        let found = self.accounts[import.exporter.index()].interest.lookup(&subject);
+        let received_before = std::mem::take(&mut journey.reached.received);
+        let envelopes_before = journey.reached.envelopes;
+        let (received, envelopes) = self.route(&there, &request, &found, journey.report, io);
+        journey.reached.received = received;
+        journey.reached.envelopes += envelopes;
+        if let Some(beyond) = &found.beyond {
+            journey.length += 1;
+            self.follow(&there, &request, beyond, journey, io);
+            journey.length -= 1;
+        }
+        (journey.asker, journey.shares) = earlier;
+        let is_taken = journey.reached.received || journey.reached.envelopes > envelopes_before;
+        journey.reached.received |= received_before;
+        match token {
+            Some(token) if is_taken => journey.reached.requests.push(token),
+            Some(token) => self.request_failed(token, io),
+            None => {}
+        }
+    }
+
+    /// What the exporter's mappings make of the subject of a service.
+    fn map_there(&mut self, exporter: AccountId, subject: &mut Vec<u8>, io: &mut Io<'_, Mail>) -> Mapped {
+        let account = &mut self.accounts[exporter.index()];
+        if !account.has_mappings {
+            return Mapped::Same;
+        }
+        let mut mapped = Vec::new();
+        let outcome = account.mapped.map(&account.edges.mappings, subject, &mut mapped, || io.random());
+        if outcome == Mapped::Changed {
+            *subject = mapped;
+        }
+        outcome
+    }
+
+    /// Who asks, as this import tells it; the journey goes on with that.
+    fn asker(&self, import: &ServiceImport, origin: &Origin, journey: &mut Journey) -> ClientInfo {
+        let asker = match &journey.asker {
+            None => {
+                journey.shares = import.share;
+                let session = self.sessions.get(origin.session).filter(|_| origin.core == self.core.0);
+                session.map_or_else(ClientInfo::default, |session| self.client_info(session, import.share))
+            }
+            Some(asker) => {
+                let mut asker = asker.clone();
+                asker.service = self.accounts[origin.account.index()].name.to_string();
+                if import.share && !journey.shares {
+                    asker.server = self.options.info.server_name.clone();
+                }
+                asker
+            }
+        };
+        journey.asker = Some(asker.clone());
+        asker
+    }
+
+    fn measured(
+        &mut self,
+        import: &ServiceImport,
+        asker: &ClientInfo,
+        message: &Message<'_>,
+        io: &Io<'_, Mail>,
+    ) -> Option<Box<Measured>> {
+        let latency = import.service.latency.as_ref()?;
+        let header = self.samples(latency, message.header_bytes.map(|bytes| &message.bytes[..bytes]))?;
+        Some(Box::new(Measured {
+            latency: Arc::clone(latency),
+            requestor: asker.clone(),
+            responder: None,
+            header,
+            asked: io.now(),
+            asked_at: io.wall_clock(),
+        }))
+    }
+
+    /// Remembers where the answers of a request go. Returns its token.
+    fn expect_answer(
+        &mut self,
+        import: &ServiceImport,
+        importer: AccountId,
+        reply: &[u8],
+        measured: Option<Box<Measured>>,
+        io: &mut Io<'_, Mail>,
+    ) -> u64 {
+        let threshold = import.service.threshold;
+        let pending = Pending {
+            importer,
+            reply: reply.into(),
+            exporter: import.exporter,
+            response: import.service.response,
+            threshold,
+            due: io.now().after(threshold),
+            measured,
+        };
+        self.remember(pending, io)
+    }
+
+    fn remember(&mut self, pending: Pending, io: &mut Io<'_, Mail>) -> u64 {
+        let due = pending.due;
+        let (token, given_up) = self.pending_replies.insert(pending, io.random());
+        if let Some(given_up) = given_up {
+            self.statistics.requests_given_up += 1;
+            self.publish_latency(given_up, Outcome::TimedOut, io);
+        }
+        if self.pending_replies.timer.is_none_or(|(timer_due, _)| due < timer_due) {
+            self.set_reply_timer(io);
+        }
+        token
+    }
+
+    fn set_reply_timer(&mut self, io: &mut Io<'_, Mail>) {
+        if let Some((_, timer)) = self.pending_replies.timer.take() {
+            io.cancel_timer(timer);
+        }
+        if let Some(due) = self.pending_replies.next_due() {
+            let timer = self.set_timer(TimerKind::ServiceReplies, NO_SESSION, due, io);
+            self.pending_replies.timer = Some((due, timer));
+        }
+    }
+
+    fn reply_subject(&self, token: u64) -> Vec<u8> {
+        let mut subject = self.pending_replies.subject(token);
+        if self.pending_replies.get(token).is_some_and(|pending| pending.measured.is_some()) {
+            // Upstream writes eight letters of its id here.
+            subject.extend_from_slice(b".");
+            subject.extend_from_slice(&self.pending_replies.server_mark());
+            subject.extend_from_slice(b".T");
+        }
+        subject
+    }
+
+    /// Nobody received a request.
+    pub(crate) fn request_failed(&mut self, token: u64, io: &mut Io<'_, Mail>) {
+        if let Some(pending) = self.pending_replies.remove(token) {
+            self.publish_latency(pending, Outcome::Unavailable, io);
+        }
+    }
+
+    /// The timer of the requests that wait is due.
+    pub(crate) fn expire_requests(&mut self, io: &mut Io<'_, Mail>) {
+        while let Some(pending) = self.pending_replies.expired(io.now()) {
+            self.publish_latency(pending, Outcome::TimedOut, io);
+        }
+        self.set_reply_timer(io);
+    }
+
+    /// An answer to a request of this core was published in the exporter's account: it goes on in the importer's.
+    /// Returns whether somebody takes it.
+    pub(crate) fn answer(&mut self, origin: &Origin, message: &Message<'_>, io: &mut Io<'_, Mail>) -> bool {
+        let Some(token) = self.pending_replies.token(message.subject) else { return false };
+        let Some(pending) = self.pending_replies.get(token) else { return false };
+        if pending.exporter != origin.account {
+            return false;
+        }
+        let (importer, reply) = (pending.importer, pending.reply.clone());
+        let is_measured = pending.measured.is_some();
+        let is_last = pending.response == ResponseType::Singleton || message.bytes.is_empty();
+        let is_last = is_last && !self.is_mutated(Mutation::AnsweredTwice);
+        if is_measured && origin.core == self.core.0 {
+            let responder = self.sessions.get(origin.session).map(|session| self.client_info(session, true));
+            if let Some(responder) = responder {
+                self.take_responder(message.subject, responder);
+            }
+        }
+        let done = if is_last { self.pending_replies.remove(token) } else { None };
+        let back = message.reply.map(|reply| {
+            // The responder asks in its answer: whoever answers that is led back to it.
+            let pending = Pending {
+                importer: origin.account,
+                reply: reply.into(),
+                exporter: importer,
+                response: ResponseType::Singleton,
+                threshold: COUNTER_REQUEST_THRESHOLD,
+                due: io.now().after(COUNTER_REQUEST_THRESHOLD),
+                measured: None,
+            };
+            let token = self.remember(pending, io);
+            self.reply_subject(token)
+        });
+        let here = Origin { account: importer, ..*origin };
+        let answer = Message { subject: &reply, reply: back.as_deref(), ..*message };
+        let found = self.accounts[importer.index()].interest.lookup(&reply);
+        let (mut received, envelopes) = self.route(&here, &answer, &found, 0, io);
+        self.statistics.mails_sent += u64::from(envelopes);
+        received |= envelopes > 0;
+        if let Some(beyond) = &found.beyond {
+            let reached = self.route_beyond(&here, &answer, beyond, 0, io);
+            self.statistics.mails_sent += u64::from(reached.envelopes);
+            received |= reached.received || reached.envelopes > 0;
+        }
+        let outcome = if received { Outcome::Answered } else { Outcome::RequesterGone };
+        match done {
+            Some(done) => self.publish_latency(done, outcome, io),
+            None if received => self.pending_replies.prolong(token, io.now()),
+            // Whoever asked does not listen any more.
+            None => drop(self.pending_replies.remove(token)),
+        }
+        received
+    }
+
+    /// Tells the core that measures a request who answers it.
+    fn tell_responder(&mut self, owner: CoreId, origin: &Origin, subject: &[u8], io: &mut Io<'_, Mail>) {
+        if !service_reply::is_measured(subject)
+            || origin.core != self.core.0
+            || owner.index() >= self.core_count
+        {
+            return;
+        }
+        if let Some(session) = self.sessions.get(origin.session) {
+            let responder = self.client_info(session, true);
+            let responder = Responder { subject: subject.into(), client: responder };
+            io.mail(owner, Mail::Responder(Box::new(responder)));
+        }
+    }
+
+    /// Publishes something of the server's own.
+    pub(crate) fn publish_internally(
+        &mut self,
+        account: AccountId,
+        message: &Message<'_>,
+        io: &mut Io<'_, Mail>,
+    ) {
+        let origin = Origin { account, session: NO_SESSION, cid: 0, core: self.core.0, echo: true };
+        let found: std::rc::Rc<Match> = self.accounts[account.index()].interest.lookup(message.subject);
+        let (_, envelopes) = self.route(&origin, message, &found, 0, io);
+        self.statistics.mails_sent += u64::from(envelopes);
+    }
+}

@@ -1,0 +1,243 @@
+//! The way back of a request to another account: `_R_.<core and server>.<token>`, and what the core that handed it out
+//! remembers of it.
+//!
+//! Whoever publishes to such a subject is routed to that core by its name alone; the core maps, counts and ends it.
+
+use crate::account::AccountId;
+use hashbrown::HashMap;
+use petrel_config::ResponseType;
+use petrel_runtime::{Monotonic, TimerId};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Requests to other accounts that a core waits for at once. When there are more, the one that would expire first is
+/// given up.
+pub(crate) const PENDING_MAX: usize = 65_536;
+
+const PREFIX: &[u8] = b"_R_.";
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Digits of a token.
+const TOKEN_DIGITS: usize = 6;
+const TOKENS: u64 = 62_u64.pow(6);
+/// Of the first six digits, those that name the core. The others name the server.
+const CORE_DIGITS: usize = 2;
+const SERVERS: u64 = 62_u64.pow(4);
+/// Digits that name the server behind the token of a measured request.
+const MARK_DIGITS: usize = 8;
+/// Bytes of a reply subject without what may follow behind another dot.
+const SUBJECT_BYTES: usize = PREFIX.len() + TOKEN_DIGITS + 1 + TOKEN_DIGITS;
+
+/// What a core remembers of a request.
+pub(crate) struct Pending {
+    /// Who asked.
+    pub(crate) importer: AccountId,
+    /// Where the answer goes there.
+    pub(crate) reply: Box<[u8]>,
+    /// Who may answer.
+    pub(crate) exporter: AccountId,
+    pub(crate) response: ResponseType,
+    /// How long it is kept without an answer.
+    pub(crate) threshold: Duration,
+    pub(crate) due: Monotonic,
+    /// What is measured, where the export wants that.
+    pub(crate) measured: Option<Box<super::service_latency::Measured>>,
+}
+
+/// The requests to other accounts that a core waits for.
+pub(crate) struct PendingReplies {
+    by_token: HashMap<u64, Pending, ahash::RandomState>,
+    by_due: BTreeSet<(Monotonic, u64)>,
+    /// The first part of every reply subject of this core.
+    name: [u8; TOKEN_DIGITS],
+    /// The timer that runs, and when it is due.
+    pub(crate) timer: Option<(Monotonic, TimerId)>,
+    mark: [u8; MARK_DIGITS],
+}
+
+fn digits<const COUNT: usize>(mut number: u64) -> [u8; COUNT] {
+    let mut digits = [b'0'; COUNT];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[usize::try_from(number % 62).unwrap_or(0)];
+        number /= 62;
+    }
+    digits
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let value = DIGITS.iter().position(|known| known == digit)?;
+        Some(number * 62 + value as u64)
+    })
+}
+
+/// The core that a reply subject names; `None`: it is no such subject. A subject of another server names some core too:
+/// nobody there knows its token.
+pub(crate) fn owner(subject: &[u8]) -> Option<u16> {
+    let rest = subject.strip_prefix(PREFIX)?;
+    if rest.len() < SUBJECT_BYTES - PREFIX.len() || rest[TOKEN_DIGITS] != b'.' {
+        return None;
+    }
+    u16::try_from(number(&rest[..CORE_DIGITS])?).ok()
+}
+
+/// Whether a reply subject says that the request is measured.
+pub(crate) fn is_measured(subject: &[u8]) -> bool {
+    subject.ends_with(b".T") && owner(subject).is_some()
+}
+
+impl PendingReplies {
+    /// Nothing is pending. `hasher` is keyed with the node's secret.
+    pub(crate) fn new(hasher: ahash::RandomState, core: u16) -> PendingReplies {
+        let server = hasher.hash_one("service replies") % SERVERS;
+        let name = digits(u64::from(core) * SERVERS + server);
+        let mark = digits(hasher.hash_one("measured service replies"));
+        PendingReplies {
+            by_token: HashMap::with_hasher(hasher),
+            by_due: BTreeSet::new(),
+            name,
+            timer: None,
+            mark,
+        }
+    }
+
+    /// Remembers a request under a token made of `random`. Returns the token, and the request that had to be given up
+    /// for it.
+    pub(crate) fn insert(&mut self, pending: Pending, random: u64) -> (u64, Option<Pending>) {
+        let given_up = match self.by_due.first() {
+            Some((_, oldest)) if self.by_token.len() >= PENDING_MAX => self.remove(*oldest),
+            _ => None,
+        };
+        let mut token = random % TOKENS;
+        while self.by_token.contains_key(&token) {
+            token = (token + 1) % TOKENS;
+        }
+        self.by_due.insert((pending.due, token));
+        self.by_token.insert(token, pending);
+        (token, given_up)
+    }
+
+    /// The reply subject of a token.
+    pub(crate) fn subject(&self, token: u64) -> Vec<u8> {
+        let mut subject = Vec::with_capacity(SUBJECT_BYTES);
+        subject.extend_from_slice(PREFIX);
+        subject.extend_from_slice(&self.name);
+        subject.push(b'.');
+        subject.extend_from_slice(&digits::<TOKEN_DIGITS>(token));
+        subject
+    }
+
+    /// What names the server in the reply subjects of measured requests.
+    pub(crate) fn server_mark(&self) -> [u8; MARK_DIGITS] {
+        self.mark
+    }
+
+    /// The token of a reply subject of this core that is still waited for.
+    pub(crate) fn token(&self, subject: &[u8]) -> Option<u64> {
+        let rest = subject.strip_prefix(PREFIX)?.strip_prefix(&self.name)?.strip_prefix(b".")?;
+        let (digits, rest) = rest.split_at_checked(TOKEN_DIGITS)?;
+        if !rest.is_empty() && rest[0] != b'.' {
+            return None;
+        }
+        number(digits).filter(|token| self.by_token.contains_key(token))
+    }
+
+    pub(crate) fn get(&self, token: u64) -> Option<&Pending> {
+        self.by_token.get(&token)
+    }
+
+    pub(crate) fn get_mut(&mut self, token: u64) -> Option<&mut Pending> {
+        self.by_token.get_mut(&token)
+    }
+
+    /// Forgets a request.
+    pub(crate) fn remove(&mut self, token: u64) -> Option<Pending> {
+        let pending = self.by_token.remove(&token)?;
+        self.by_due.remove(&(pending.due, token));
+        Some(pending)
+    }
+
+    /// Keeps a request longer: an answer came, and more may follow.
+    pub(crate) fn prolong(&mut self, token: u64, now: Monotonic) {
+        if let Some(pending) = self.by_token.get_mut(&token) {
+            self.by_due.remove(&(pending.due, token));
+            pending.due = now.after(pending.threshold);
+            self.by_due.insert((pending.due, token));
+        }
+    }
+
+    /// When the next one expires.
+    pub(crate) fn next_due(&self) -> Option<Monotonic> {
+        self.by_due.first().map(|(due, _)| *due)
+    }
+
+    /// Takes out one that has expired.
+    pub(crate) fn expired(&mut self, now: Monotonic) -> Option<Pending> {
+        let (due, token) = *self.by_due.first()?;
+        if due > now { None } else { self.remove(token) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(due: u64) -> Pending {
+        Pending {
+            importer: AccountId::GLOBAL,
+            reply: (*b"reply").into(),
+            exporter: AccountId::SYSTEM,
+            response: ResponseType::Singleton,
+            threshold: Duration::from_nanos(100),
+            due: Monotonic(due),
+            measured: None,
+        }
+    }
+
+    fn replies(core: u16) -> PendingReplies {
+        PendingReplies::new(ahash::RandomState::with_seeds(1, 2, 3, 4), core)
+    }
+
+    #[test]
+    fn a_reply_subject_leads_to_its_core_and_token() {
+        for core in [0, 1, 63] {
+            let mut replies = replies(core);
+            let (token, _) = replies.insert(pending(5), u64::MAX - 7);
+            let subject = replies.subject(token);
+            assert_eq!(subject.len(), SUBJECT_BYTES);
+            assert_eq!(owner(&subject), Some(core));
+            assert_eq!(replies.token(&subject), Some(token));
+            let measured = [subject.as_slice(), b".abcdefgh.T"].concat();
+            assert_eq!((owner(&measured), replies.token(&measured)), (Some(core), Some(token)));
+            assert!(is_measured(&measured) && !is_measured(&subject));
+            replies.remove(token);
+            assert_eq!(replies.token(&subject), None);
+        }
+        for other in
+            ["_R_.", "_R_.abcdef.ghijk", "_R_.abcdefgghijkl", "_INBOX.abcdef.ghijkl", "_R_.-bcdef.ghijkl"]
+        {
+            assert_eq!(owner(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(replies(0).token(b"_R_.abcdef.ghijkl"), None);
+    }
+
+    #[test]
+    fn what_is_waited_for_expires_in_order_and_is_bounded() {
+        let mut replies = replies(0);
+        for index in 0..PENDING_MAX as u64 {
+            assert!(replies.insert(pending(10 + index), index * 7919).1.is_none());
+        }
+        let (token, given_up) = replies.insert(pending(1), 3);
+        assert_eq!(given_up.map(|pending| pending.due), Some(Monotonic(10)));
+        assert_eq!(replies.next_due(), Some(Monotonic(1)));
+        replies.prolong(token, Monotonic(1_000_000));
+        assert_eq!(replies.next_due(), Some(Monotonic(11)));
+        assert!(replies.expired(Monotonic(10)).is_none());
+        assert_eq!(replies.expired(Monotonic(12)).map(|pending| pending.due), Some(Monotonic(11)));
+        let mut left = 0;
+        while replies.expired(Monotonic(u64::MAX)).is_some() {
+            left += 1;
+        }
+        assert_eq!(left, PENDING_MAX - 1);
+        assert!(replies.by_token.is_empty() && replies.by_due.is_empty());
+    }
+}
