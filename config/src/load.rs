@@ -112,6 +112,6 @@ fn read_petrel_file(
         let text = format!("there are petrel settings here and in {petrel_path}: keep one of the two");
         reader.error(&node.position, text);
     }
-    options.petrel = petrel_settings(reader, &settings);
+    petrel_settings(reader, &settings, options);
     Ok(Some(petrel_path))
 }

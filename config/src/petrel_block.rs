@@ -1,7 +1,7 @@
 //! `petrel { }`: what upstream does not know.
 
 use crate::keys;
-use crate::options::{Backend, Cores, PetrelOptions};
+use crate::options::{Backend, Cores, Options, PetrelOptions};
 use crate::reader::Reader;
 use crate::value::{Map, Node, Value};
 
@@ -11,21 +11,35 @@ const MEMORY_BYTES_MIN: i64 = 16 * 1024 * 1024;
 /// CPUs are numbered below this on any machine.
 const CPU_NUMBERS: usize = 4096;
 
-pub(crate) fn petrel(reader: &mut Reader, node: &Node) -> Option<PetrelOptions> {
-    let map = reader.map(node)?;
-    Some(petrel_settings(reader, map))
+pub(crate) fn petrel(reader: &mut Reader, node: &Node, options: &mut Options) {
+    if let Some(map) = reader.map(node) {
+        petrel_settings(reader, map, options);
+    }
 }
 
 /// What stands in the block, or in a file of its own.
-pub(crate) fn petrel_settings(reader: &mut Reader, map: &Map) -> PetrelOptions {
+pub(crate) fn petrel_settings(reader: &mut Reader, map: &Map, options: &mut Options) {
     let mut found = PetrelOptions::default();
     reader.block(map, keys::PETREL, |reader, entry| match entry.key {
+        "log_format" => options.log.json = log_format(reader, entry.node).unwrap_or_default(),
         "cores" => found.cores = cores(reader, entry.node).unwrap_or_default(),
         "memory" => found.memory_bytes = memory(reader, entry.node),
         "backend" => found.backend = backend(reader, entry.node).unwrap_or_default(),
         other => unreachable!("petrel key {other} is supported but not read"),
     });
-    found
+    options.petrel = found;
+}
+
+/// Whether lines are JSON objects.
+fn log_format(reader: &mut Reader, node: &Node) -> Option<bool> {
+    match reader.string(node)?.to_lowercase().as_str() {
+        "text" => Some(false),
+        "json" => Some(true),
+        _ => {
+            reader.error(&node.position, "petrel.log_format must be 'text' or 'json'");
+            None
+        }
+    }
 }
 
 fn memory(reader: &mut Reader, node: &Node) -> Option<u64> {

@@ -153,7 +153,7 @@ fn access(reader: &mut Reader, entry: &Entry<'_>, options: &mut Options) -> bool
         "mappings" => options.mappings = mappings(reader, node),
         "tls" => options.tls = tls(reader, node),
         "allow_non_tls" => options.allow_non_tls = reader.boolean(node).unwrap_or_default(),
-        "petrel" => options.petrel = petrel(reader, node).unwrap_or_default(),
+        "petrel" => petrel(reader, node, options),
         _ => return false,
     }
     true

@@ -3,7 +3,7 @@
 use crate::console;
 use crate::files::System;
 use crate::flags::Flags;
-use crate::settings;
+use crate::settings::{self, FlagsError};
 use crate::version::PROGRAM;
 use jiff::Timestamp;
 use petrel_config::{CheckError, Configuration, LoadError, Options, Problem, Problems, load};
@@ -53,6 +53,9 @@ pub enum ConfigureError {
         /// What does not fit.
         error: EdgesError,
     },
+    /// The command line asks for what it does not complete, or what is not there.
+    #[error(transparent)]
+    Flags(#[from] FlagsError),
     /// The options do not go together.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -64,31 +67,50 @@ pub enum ConfigureError {
 /// # Errors
 /// See [`ConfigureError`].
 pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
+    if flags.check == Some(true) {
+        let path = file(flags).ok_or(ConfigureError::NothingToCheck)?;
+        let read = load(path, &mut System)?;
+        check_edges(&read)?;
+        let Configuration { digest, problems, .. } = read;
+        return report_check(path, &digest, problems).map(|()| None);
+    }
+    let (configured, problems) = read(flags)?;
+    console::complain(&problems.to_string());
+    Ok(Some(configured))
+}
+
+/// The file that `-c` names.
+pub fn file(flags: &Flags) -> Option<&str> {
+    flags.config.as_deref().filter(|path| !path.is_empty())
+}
+
+/// Reads the file that `-c` names, if any, lets the command line overrule it and checks the whole. Returns warnings
+/// and notices as well.
+///
+/// # Errors
+/// See [`ConfigureError`].
+pub fn read(flags: &Flags) -> Result<(Configured, Problems), ConfigureError> {
     let load_time = Timestamp::now();
-    let check_only = flags.check == Some(true);
-    let (mut options, file) = match flags.config.as_deref().filter(|path| !path.is_empty()) {
+    let mut problems = Problems::default();
+    let (mut options, file) = match file(flags) {
         Some(path) => {
-            let read = load(path, &mut System)?;
-            check_edges(&read)?;
-            let Configuration { options, digest, petrel_file, problems, .. } = read;
-            if check_only {
-                return report_check(path, &digest, problems).map(|()| None);
-            }
-            console::complain(&problems.to_string());
+            let loaded = load(path, &mut System)?;
+            check_edges(&loaded)?;
+            problems = loaded.problems;
             let file = ConfigFile {
                 path: path.to_owned(),
-                digest,
-                petrel_path: petrel_file,
-                notices: problems.notices,
+                digest: loaded.digest,
+                petrel_path: loaded.petrel_file,
+                notices: problems.notices.clone(),
             };
-            (options, Some(file))
+            (loaded.options, Some(file))
         }
-        None if check_only => return Err(ConfigureError::NothingToCheck),
         None => (Options::default(), None),
     };
-    settings::overrule(&mut options, flags);
+    settings::overrule(&mut options, flags)?;
     options.check()?;
-    Ok(Some(Configured { options, file, load_time }))
+    settings::refuse_what_is_missing(&options)?;
+    Ok((Configured { options, file, load_time }, problems))
 }
 
 /// Upstream finds what is wrong between accounts while it reads the file, so that a check of the file tells it.

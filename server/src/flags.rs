@@ -13,6 +13,8 @@ pub struct Flags {
     pub port: Option<i64>,
     /// `-m`: port of monitoring; -1 picks a free one, 0 is none.
     pub http_port: Option<i64>,
+    /// `-ms`: port of monitoring by TLS; -1 picks a free one, 0 is none.
+    pub https_port: Option<i64>,
     /// `-c`: the configuration file.
     pub config: Option<String>,
     /// `-n`: the server's name.
@@ -21,6 +23,8 @@ pub struct Flags {
     pub client_advertise: Option<String>,
     /// `-P`: the pid file.
     pub pid_file: Option<String>,
+    /// `--ports_file_dir`: folder of the file with the listeners' addresses.
+    pub ports_file_dir: Option<String>,
     /// `-l`: the log file.
     pub log_file: Option<String>,
     /// `-D`.
@@ -29,6 +33,18 @@ pub struct Flags {
     pub trace: Option<bool>,
     /// `-DV`.
     pub debug_trace: Option<bool>,
+    /// `-VV`: protocol lines, those of the system account as well.
+    pub trace_verbose: Option<bool>,
+    /// `-DVV`.
+    pub debug_trace_verbose: Option<bool>,
+    /// `--max_traced_msg_len`: bytes of a traced message that are shown; 0 shows all.
+    pub traced_msg_len_max: Option<i64>,
+    /// `--log_size_limit`: bytes after which the log file is set aside.
+    pub log_size_limit: Option<i64>,
+    /// `-s`: log to the system log.
+    pub syslog: Option<bool>,
+    /// `-r`: log to another machine's system log.
+    pub remote_syslog: Option<String>,
     /// `-T`: time stamps in the log.
     pub logtime: Option<bool>,
     /// `--logtime_utc`.
@@ -39,8 +55,19 @@ pub struct Flags {
     pub password: Option<String>,
     /// `--auth`.
     pub token: Option<String>,
+    /// `--tls`: TLS for clients; `--tls=false` takes it away.
+    pub tls: Option<bool>,
+    /// `--tlsverify`: TLS, and clients must present a certificate.
+    pub tls_verify: Option<bool>,
+    /// `--tlscert`: the certificate's file.
+    pub tls_certificate: Option<String>,
+    /// `--tlskey`: the key's file.
+    pub tls_key: Option<String>,
+    /// `--tlscacert`: who signs clients' certificates.
+    pub tls_ca: Option<String>,
     /// `-t`: check the configuration and exit.
     pub check: Option<bool>,
+    signal: Option<String>,
     version: Option<bool>,
     help: Option<bool>,
     help_tls: Option<bool>,
@@ -51,6 +78,8 @@ pub struct Flags {
 pub enum Command {
     /// Run, or check the configuration.
     Run(Box<Flags>),
+    /// Send a signal to a server that runs: `command` or `command=pid`.
+    Signal(String),
     /// Print the version.
     Version,
     /// Print the usage.
@@ -113,22 +142,22 @@ const FLAGS: &[(&[&str], Target)] = &[
     (&["v", "version"], Target::Boolean(|flags| &mut flags.version)),
     (&["h", "help"], Target::Boolean(|flags| &mut flags.help)),
     (&["help_tls"], Target::Boolean(|flags| &mut flags.help_tls)),
-    (&["VV"], Target::LaterBoolean),
-    (&["DVV"], Target::LaterBoolean),
-    (&["ms", "https_port"], Target::LaterValue),
-    (&["sl", "signal"], Target::LaterValue),
-    (&["ports_file_dir"], Target::LaterValue),
-    (&["s", "syslog"], Target::LaterBoolean),
-    (&["r", "remote_syslog"], Target::LaterValue),
-    (&["log_size_limit"], Target::LaterValue),
-    (&["max_traced_msg_len"], Target::LaterValue),
+    (&["VV"], Target::Boolean(|flags| &mut flags.trace_verbose)),
+    (&["DVV"], Target::Boolean(|flags| &mut flags.debug_trace_verbose)),
+    (&["ms", "https_port"], Target::Integer(|flags| &mut flags.https_port)),
+    (&["sl", "signal"], Target::Text(|flags| &mut flags.signal)),
+    (&["ports_file_dir"], Target::Text(|flags| &mut flags.ports_file_dir)),
+    (&["s", "syslog"], Target::Boolean(|flags| &mut flags.syslog)),
+    (&["r", "remote_syslog"], Target::Text(|flags| &mut flags.remote_syslog)),
+    (&["log_size_limit"], Target::Integer(|flags| &mut flags.log_size_limit)),
+    (&["max_traced_msg_len"], Target::Integer(|flags| &mut flags.traced_msg_len_max)),
     (&["js", "jetstream"], Target::LaterBoolean),
     (&["sd", "store_dir"], Target::LaterValue),
-    (&["tls"], Target::LaterBoolean),
-    (&["tlsverify"], Target::LaterBoolean),
-    (&["tlscert"], Target::LaterValue),
-    (&["tlskey"], Target::LaterValue),
-    (&["tlscacert"], Target::LaterValue),
+    (&["tls"], Target::Boolean(|flags| &mut flags.tls)),
+    (&["tlsverify"], Target::Boolean(|flags| &mut flags.tls_verify)),
+    (&["tlscert"], Target::Text(|flags| &mut flags.tls_certificate)),
+    (&["tlskey"], Target::Text(|flags| &mut flags.tls_key)),
+    (&["tlscacert"], Target::Text(|flags| &mut flags.tls_ca)),
     (&["routes"], Target::LaterValue),
     (&["cluster"], Target::LaterValue),
     (&["cluster_listen"], Target::LaterValue),
@@ -169,6 +198,9 @@ pub fn parse(arguments: &[String]) -> Result<Command, FlagError> {
             "help" => Ok(Command::Help),
             _ => Err(FlagError::UnknownCommand(go_quote(command.as_bytes()))),
         };
+    }
+    if let Some(signal) = flags.signal.take().filter(|signal| !signal.is_empty()) {
+        return Ok(Command::Signal(signal));
     }
     if let Some(name) = not_supported {
         return Err(FlagError::NotSupported(name));
@@ -330,10 +362,20 @@ mod tests {
 
     #[test]
     fn what_is_not_carried_out_is_refused() {
-        for line in ["-js", "--routes nats://x", "-sl=ldm=1", "--tls", "-DVV", "-ms 8443"] {
+        for line in
+            ["-js", "-sd /data", "--routes nats://x", "--cluster nats://x", "--profile 1", "--no_advertise"]
+        {
             assert!(matches!(parse_words(line), Err(FlagError::NotSupported(_))), "{line}");
         }
-        assert_eq!(flags("-js=false --tls=false"), Flags::default());
+        assert_eq!(flags("-js=false --no_advertise=false"), Flags::default());
+    }
+
+    #[test]
+    fn a_signal_is_taken_whole() {
+        for line in ["-sl ldm=1", "--signal=ldm=1", "-signal ldm=1", "-js --signal ldm=1"] {
+            assert_eq!(parse_words(line), Ok(Command::Signal("ldm=1".into())), "{line}");
+        }
+        assert_eq!(flags("--signal="), Flags::default());
     }
 
     #[test]

@@ -14,8 +14,11 @@ mod memory;
 mod monitor;
 mod node;
 mod passwords;
+mod ports_file;
 mod process;
+mod reload;
 mod run;
+mod send_signal;
 mod server;
 mod settings;
 mod signals;
@@ -24,6 +27,7 @@ mod usage;
 mod version;
 
 use flags::{Command, FlagError};
+use std::path::Path;
 use std::process::ExitCode;
 use version::PROGRAM;
 
@@ -37,6 +41,12 @@ fn main() -> ExitCode {
         Ok(Command::Version) => console::say(&format!("{PROGRAM}: v{}\n", version::UPSTREAM)),
         Ok(Command::Help) => console::say(usage::TEXT),
         Ok(Command::HelpTls) => console::say(usage::TLS_TEXT),
+        Ok(Command::Signal(expression)) => {
+            if let Err(error) = send_signal::send(&expression, Path::new("/proc")) {
+                console::complain(&format!("{PROGRAM}: {error}\n"));
+                return ExitCode::FAILURE;
+            }
+        }
         Ok(Command::Run(flags)) => return run::run(&flags),
         // Upstream ends well here, and wrappers may count on it.
         Err(error @ FlagError::Syntax(_)) => {

@@ -17,6 +17,9 @@ const START_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long the cores may take to close everything. Platforms kill some seconds after the first signal.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 
+/// How long a core may take to go over to new options: it may have to look at every session.
+const RELOAD_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// How long monitoring waits for the answers of all cores.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -64,14 +67,13 @@ impl Node {
     /// # Errors
     /// See [`StartError`].
     pub fn start(
-        options: Options,
+        options: Arc<Options>,
         launch_options: &LaunchOptions,
         listen: &Listen,
         key: [u64; 4],
     ) -> Result<Node, StartError> {
         // Unbounded, because a core never waits; notices are few: two in the life of a node.
         let (sender, notices) = unbounded();
-        let options = Arc::new(options);
         let running = launch(launch_options, move |core, core_count| {
             Shard::new(options.clone(), core, core_count, key, sender.clone())
         })?;
@@ -125,6 +127,11 @@ impl Node {
     /// A handle that asks the cores.
     pub fn inquiry(&self) -> Inquiry {
         Inquiry { orders: self.running.orders.clone() }
+    }
+
+    /// A handle that gives the cores new options.
+    pub fn reconfiguration(&self) -> Reconfiguration {
+        Reconfiguration { orders: self.running.orders.clone() }
     }
 
     /// Tells all cores to accept nobody any more and to let the clients go one by one.
@@ -192,5 +199,54 @@ impl Inquiry {
             })
             .collect();
         asked.into_iter().map(|answer| answer?.recv_deadline(deadline).ok()).collect()
+    }
+}
+
+/// Gives all cores new options. Blocks: not for use on a core.
+#[derive(Clone)]
+pub struct Reconfiguration {
+    orders: Vec<OrderSender<Order>>,
+}
+
+/// A core did not take new options in time.
+#[derive(Debug, thiserror::Error)]
+#[error("core {core} did not answer within {} seconds", RELOAD_WAIT_MAX.as_secs())]
+pub struct CoreSilent {
+    core: usize,
+}
+
+impl Reconfiguration {
+    /// First step: all cores get to know the accounts that are new. Nothing else changes by it.
+    ///
+    /// # Errors
+    /// When a core does not answer.
+    pub fn prepare(&self, options: &Arc<Options>) -> Result<(), CoreSilent> {
+        self.order(|done| Order::PrepareReload(options.clone(), done))
+    }
+
+    /// Second step: all cores go over to the options.
+    ///
+    /// # Errors
+    /// When a core does not answer; it goes over when it can.
+    pub fn carry_out(&self, options: &Arc<Options>) -> Result<(), CoreSilent> {
+        self.order(|done| Order::Reload(options.clone(), done))
+    }
+
+    fn order(&self, order: impl Fn(Sender<()>) -> Order) -> Result<(), CoreSilent> {
+        let deadline = Instant::now() + RELOAD_WAIT_MAX;
+        let waiting: Vec<Receiver<()>> = self
+            .orders
+            .iter()
+            .map(|core| {
+                let (done, answer) = bounded(1);
+                // A core that has ended drops the sender with the order, which ends the wait.
+                core.send(order(done));
+                answer
+            })
+            .collect();
+        match waiting.iter().position(|answer| answer.recv_deadline(deadline).is_err()) {
+            Some(core) => Err(CoreSilent { core }),
+            None => Ok(()),
+        }
     }
 }

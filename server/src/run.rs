@@ -3,8 +3,9 @@
 use crate::configure::configure;
 use crate::console;
 use crate::flags::Flags;
-use crate::log::{self, Level, Levels, Line, Log, Sink, Stamp};
+use crate::log::{self, Destination, Level, Levels, Line, Log, OutputError};
 use crate::server::Server;
+use crate::settings;
 use crate::version::PROGRAM;
 use petrel_config::LogOptions;
 use std::process::ExitCode;
@@ -19,15 +20,15 @@ pub fn run(flags: &Flags) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let log = match start_log(&configured.options.log) {
-        Ok(log) => log,
+    let (log, levels) = match start_log(&configured.options.log) {
+        Ok(started) => started,
         Err(error) => {
             console::complain(&format!("{PROGRAM}: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
-    let code = match Server::start(&configured) {
-        Ok(server) => match server.serve(&log) {
+    let code = match Server::start(flags, &configured, &log, levels) {
+        Ok(server) => match server.serve() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 log.fatal(error.to_string());
@@ -43,15 +44,12 @@ pub fn run(flags: &Flags) -> ExitCode {
     code
 }
 
-fn start_log(options: &LogOptions) -> Result<Log, String> {
-    let stamp = Stamp::new(options.time.unwrap_or(true), options.utc.unwrap_or(false));
-    let file = options.file.as_deref().filter(|path| !path.is_empty());
-    let sink = file.map_or(Sink::Stderr, |path| Sink::File(path.into()));
-    let log = Log::start(sink, stamp)
-        .map_err(|error| format!("cannot log to {}: {error}", file.unwrap_or("standard error")))?;
+fn start_log(options: &LogOptions) -> Result<(Log, Levels), OutputError> {
+    let log = Log::start(Destination::of(options))?;
     log_panics(&log);
-    log::install(log.clone(), Levels::new(options.debug.unwrap_or(false), options.trace.unwrap_or(false)));
-    Ok(log)
+    let levels = Levels::new(options.debug.unwrap_or(false), settings::is_traced(options));
+    log::install(log.clone(), levels.clone());
+    Ok((log, levels))
 }
 
 /// Panics go to the log. Those on a core are caught there: the core counts them and goes on.

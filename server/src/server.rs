@@ -3,11 +3,14 @@
 use crate::address::joined;
 use crate::configure::Configured;
 use crate::files::system_text;
+use crate::flags::Flags;
 use crate::identity::Identity;
-use crate::log::Log;
+use crate::log::{Levels, Log};
 use crate::monitor::{About, Listener, Monitor};
 use crate::node::{Node, StartError, StopError};
 use crate::passwords::PasswordChecker;
+use crate::ports_file::{Ports, PortsFile, urls};
+use crate::reload::{Reloader, Surroundings};
 use crate::settings::{self, Listen};
 use crate::signals::{self, Signal};
 use crate::version::{PETREL, PROGRAM, UPSTREAM};
@@ -16,13 +19,13 @@ use crossbeam_channel::{Receiver, select};
 use jiff::Timestamp;
 use petrel_config::Options;
 use petrel_engine::Notice;
-use petrel_protocol::client::ServerInfo;
 use petrel_runtime::{BackendKind, LaunchOptions, online_cpus};
 use std::error::Error;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// How often another free port is tried when somebody was faster.
 const FREE_PORT_ATTEMPTS: usize = 10;
@@ -36,6 +39,9 @@ pub struct Server {
     monitor: Option<Arc<Monitor>>,
     signals: Receiver<Signal>,
     passwords: PasswordChecker,
+    reloader: Arc<Reloader>,
+    ports_file: Arc<PortsFile>,
+    log: Log,
 }
 
 impl Server {
@@ -43,7 +49,12 @@ impl Server {
     ///
     /// # Errors
     /// Whatever keeps the server from being ready, as one line.
-    pub fn start(configured: &Configured) -> Result<Server, StartFailure> {
+    pub fn start(
+        flags: &Flags,
+        configured: &Configured,
+        log: &Log,
+        levels: Levels,
+    ) -> Result<Server, StartFailure> {
         let start = Timestamp::now();
         let options = &configured.options;
         let identity = Identity::generate().map_err(|error| format!("cannot draw random keys: {error}"))?;
@@ -66,7 +77,8 @@ impl Server {
             info!("Starting http monitor on {}", joined(&http.shown.0, http.shown.1));
         }
 
-        let (node, info, auth_required) = start_node(options, &identity, listen.clone(), &launch_options)?;
+        let (node, engine_options) = start_node(options, &identity, listen.clone(), &launch_options)?;
+        let info = &engine_options.info;
         let passwords = node
             .start_password_checker(identity.hash_key)
             .map_err(|error| format!("cannot start the thread that checks passwords: {error}"))?;
@@ -75,16 +87,17 @@ impl Server {
             options: options.clone(),
             config_digest: configured.file.as_ref().map(|file| file.digest.clone()).unwrap_or_default(),
             config_load_time: configured.load_time,
-            server_id: identity.id,
+            server_id: identity.id.clone(),
             server_name,
-            advertised: (info.host, info.port),
+            advertised: (info.host.clone(), info.port),
             http: http.as_ref().map(|http| http.shown.clone()).unwrap_or_default(),
-            auth_required,
+            auth_required: engine_options.directory.auth_required(),
             start,
             cpus: node.cpus().to_vec(),
             backend: backend_name(node.backend()),
             processor_count: online.len(),
         };
+        let ports_file = Arc::new(PortsFile::new(ports(options, &listen, &node, http.as_ref())));
         let monitor = match http {
             Some(http) => {
                 let monitor = Arc::new(Monitor::new(about, node.inquiry()));
@@ -97,15 +110,28 @@ impl Server {
             process::write_pid_file(Path::new(path))
                 .map_err(|error| format!("Could not write pidfile: open {path}: {}", system_text(&error)))?;
         }
+        ports_file.move_to(options.ports_file_dir.as_deref());
+        let surroundings = Surroundings {
+            flags: flags.clone(),
+            identity,
+            listen: Listen { address: SocketAddr::new(listen.address.ip(), node.address.port()), ..listen },
+            core_count: node.cpus().len(),
+            cores: node.reconfiguration(),
+            monitor: monitor.clone(),
+            log: log.clone(),
+            levels,
+            ports_file: ports_file.clone(),
+        };
+        let reloader = Arc::new(Reloader::new(surroundings, options.clone(), engine_options));
         info!("Server is ready");
-        Ok(Server { node, monitor, signals, passwords })
+        Ok(Server { node, monitor, signals, passwords, reloader, ports_file, log: log.clone() })
     }
 
     /// Waits for signals until one of them ends the server, then stops it.
     ///
     /// # Errors
     /// When the cores do not stop in order.
-    pub fn serve(self, log: &Log) -> Result<(), StopError> {
+    pub fn serve(self) -> Result<(), StopError> {
         let mut lame_duck = false;
         loop {
             let signal = select! {
@@ -130,11 +156,12 @@ impl Server {
                 Signal::Interrupt => break,
                 Signal::Terminate if lame_duck => {}
                 Signal::Terminate => break,
-                Signal::Reload => warn!(
-                    "Reloading the configuration is not supported by petrel yet: nothing was changed; \
-                     restart the server to change its configuration"
-                ),
-                Signal::ReopenLog => log.reopen(),
+                Signal::Reload => {
+                    if let Err(failure) = self.reloader.reload() {
+                        error!("Failed to reload server configuration: {failure}");
+                    }
+                }
+                Signal::ReopenLog => self.log.reopen(),
                 Signal::LameDuck if lame_duck => {}
                 Signal::LameDuck => {
                     lame_duck = true;
@@ -143,7 +170,9 @@ impl Server {
             }
         }
         info!("Initiating Shutdown...");
-        self.node.stop()?;
+        let stopped = self.node.stop();
+        self.ports_file.remove();
+        stopped?;
         info!("Server Exiting..");
         Ok(())
     }
@@ -157,14 +186,24 @@ impl Server {
     }
 }
 
-/// Starts the cores; returns them, their INFO, and whether clients have to log in. INFO carries the port before the
+/// What the ports file says.
+fn ports(options: &Options, listen: &Listen, node: &Node, http: Option<&Listener>) -> Ports {
+    let scheme = if options.tls.is_some() { "tls" } else { "nats" };
+    let monitoring = http.map(|http| urls("http", http.address.ip(), http.address.port()));
+    Ports {
+        nats: urls(scheme, listen.address.ip(), node.address.port()),
+        monitoring: monitoring.unwrap_or_default(),
+    }
+}
+
+/// Starts the cores; returns them and their options. INFO carries the port before the
 /// first client is greeted, so a free one is looked for here, and another one when somebody took it meanwhile.
 fn start_node(
     options: &Options,
     identity: &Identity,
     mut listen: Listen,
     launch_options: &LaunchOptions,
-) -> Result<(Node, ServerInfo, bool), StartFailure> {
+) -> Result<(Node, Arc<petrel_engine::Options>), StartFailure> {
     let any_port = listen.address.port() == 0;
     let mut attempts = if any_port { FREE_PORT_ATTEMPTS } else { 1 };
     loop {
@@ -172,13 +211,13 @@ fn start_node(
         if any_port {
             listen.address.set_port(tcp::free_port(listen.address)?);
         }
-        let engine_options = settings::engine_options(options, identity, &listen, launch_options.cpus.len())?;
-        let info = engine_options.info.clone();
-        let auth_required = engine_options.directory.auth_required();
-        match Node::start(engine_options, launch_options, &listen, identity.hash_key) {
+        let core_count = launch_options.cpus.len();
+        let engine_options =
+            Arc::new(settings::engine_options(options, identity, &listen, core_count, None)?);
+        match Node::start(engine_options.clone(), launch_options, &listen, identity.hash_key) {
             Err(StartError::Listen { source, .. })
                 if source.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
-            result => return Ok((result?, info, auth_required)),
+            result => return Ok((result?, engine_options)),
         }
     }
 }

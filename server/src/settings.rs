@@ -5,7 +5,9 @@ use crate::flags::Flags;
 use crate::identity::Identity;
 use crate::memory;
 use crate::version;
-use petrel_config::{Backend, Cores, Options, WriteTimeout, defaults, or_default};
+use petrel_config::{
+    Backend, CertificateFiles, Cores, LogOptions, Options, TlsOptions, WriteTimeout, defaults, or_default,
+};
 use petrel_engine as engine;
 use petrel_protocol::client::ServerInfo;
 use petrel_runtime::{BackendChoice, LaunchOptions};
@@ -29,31 +31,107 @@ pub enum SettingsError {
     Cores(String),
 }
 
-/// Lets the command line overrule the file.
-pub fn overrule(options: &mut Options, flags: &Flags) {
-    fn take<T: Clone>(option: &mut Option<T>, flag: &Option<T>) {
-        if flag.is_some() {
-            option.clone_from(flag);
-        }
+fn take<T: Clone>(option: &mut Option<T>, flag: &Option<T>) {
+    if flag.is_some() {
+        option.clone_from(flag);
     }
+}
+
+/// Lets the command line overrule the file.
+///
+/// # Errors
+/// When the flags of TLS lack the certificate or the key.
+pub fn overrule(options: &mut Options, flags: &Flags) -> Result<(), FlagsError> {
     take(&mut options.host, &flags.host);
     take(&mut options.port, &flags.port);
     take(&mut options.http_port, &flags.http_port);
     take(&mut options.server_name, &flags.name);
     take(&mut options.client_advertise, &flags.client_advertise);
     take(&mut options.pid_file, &flags.pid_file);
-    take(&mut options.log.file, &flags.log_file);
-    take(&mut options.log.debug, &flags.debug);
-    take(&mut options.log.trace, &flags.trace);
-    take(&mut options.log.time, &flags.logtime);
-    take(&mut options.log.utc, &flags.logtime_utc);
-    if let Some(both) = flags.debug_trace {
-        options.log.debug = Some(both);
-        options.log.trace = Some(both);
-    }
+    take(&mut options.ports_file_dir, &flags.ports_file_dir);
+    take(&mut options.https_port, &flags.https_port);
     take(&mut options.authorization.user, &flags.user);
     take(&mut options.authorization.password, &flags.password);
     take(&mut options.authorization.token, &flags.token);
+    overrule_log(&mut options.log, flags);
+    overrule_tls(options, flags)
+}
+
+fn overrule_log(log: &mut LogOptions, flags: &Flags) {
+    take(&mut log.file, &flags.log_file);
+    take(&mut log.size_limit, &flags.log_size_limit);
+    take(&mut log.syslog, &flags.syslog);
+    take(&mut log.remote_syslog, &flags.remote_syslog);
+    take(&mut log.debug, &flags.debug);
+    take(&mut log.trace, &flags.trace);
+    take(&mut log.time, &flags.logtime);
+    take(&mut log.utc, &flags.logtime_utc);
+    take(&mut log.traced_msg_len_max, &flags.traced_msg_len_max);
+    for (flag, debug, verbose) in [
+        (flags.debug_trace, true, false),
+        (flags.trace_verbose, false, true),
+        (flags.debug_trace_verbose, true, true),
+    ] {
+        take(&mut log.trace, &flag);
+        if debug {
+            take(&mut log.debug, &flag);
+        }
+        if verbose {
+            take(&mut log.trace_verbose, &flag);
+        }
+    }
+}
+
+/// Any flag of TLS takes the place of the whole block of the file.
+fn overrule_tls(options: &mut Options, flags: &Flags) -> Result<(), FlagsError> {
+    let files = [&flags.tls_certificate, &flags.tls_key, &flags.tls_ca];
+    let is_said =
+        flags.tls.is_some() || flags.tls_verify.is_some() || files.iter().any(|file| file.is_some());
+    if !is_said {
+        return Ok(());
+    }
+    if flags.tls == Some(false) {
+        options.tls = None;
+        return Ok(());
+    }
+    let said = |file: &Option<String>| file.clone().filter(|path| !path.is_empty());
+    let cert_file = said(&flags.tls_certificate).ok_or(FlagsError::Certificate)?;
+    let key_file = said(&flags.tls_key).ok_or(FlagsError::Key)?;
+    options.tls = Some(TlsOptions {
+        certificates: vec![CertificateFiles { cert_file, key_file }],
+        ca_file: said(&flags.tls_ca),
+        verify: flags.tls_verify == Some(true),
+        ..TlsOptions::default()
+    });
+    Ok(())
+}
+
+/// Refuses what the command line can ask for and the server cannot do yet, so that nobody believes it in force.
+///
+/// # Errors
+/// Names the first such thing.
+pub fn refuse_what_is_missing(options: &Options) -> Result<(), FlagsError> {
+    if options.tls.is_some() {
+        return Err(FlagsError::NotSupported("TLS"));
+    }
+    if options.https_port.is_some_and(|port| port != 0) {
+        return Err(FlagsError::NotSupported("monitoring over https"));
+    }
+    Ok(())
+}
+
+/// What is wrong with the command line and the file together. The texts are upstream's where it has the error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlagsError {
+    /// TLS without a certificate.
+    #[error("TLS Server certificate must be present and valid")]
+    Certificate,
+    /// TLS without a key.
+    #[error("TLS Server private key must be present and valid")]
+    Key,
+    /// Not there yet.
+    #[error("{0} is not supported by petrel yet")]
+    NotSupported(&'static str),
 }
 
 /// Where the server listens and what it says of that.
@@ -104,7 +182,8 @@ fn host(options: &Options) -> &str {
     options.host.as_deref().filter(|host| !host.is_empty()).unwrap_or(defaults::HOST)
 }
 
-/// What the engine is told. INFO shows the port of `listen`, so that must be known.
+/// What the engine is told. INFO shows the port of `listen`, so that must be known. Accounts of `previous` keep
+/// their ids, see [`engine::Directory::compile`].
 ///
 /// # Errors
 /// When the advertised address cannot be read.
@@ -113,8 +192,9 @@ pub fn engine_options(
     identity: &Identity,
     listen: &Listen,
     core_count: usize,
+    previous: Option<&engine::Directory>,
 ) -> Result<engine::Options, SettingsError> {
-    let directory = engine::Directory::compile(options, None)?;
+    let directory = engine::Directory::compile(options, previous)?;
     let info = server_info(options, identity, listen, directory.info_auth_required())?;
     let core_count = core_count.max(1) as u64;
     let budget = options.petrel.memory_bytes.unwrap_or_else(memory::budget_bytes) / core_count;
@@ -133,9 +213,14 @@ pub fn engine_options(
         lame_duck_duration: options.lame_duck_duration(),
         lame_duck_grace_period: options.lame_duck_grace_period(),
         closed_clients_max: size(or_default(options.closed_clients_max, defaults::CLOSED_CLIENTS_MAX)),
-        trace: options.log.trace.unwrap_or(false),
+        trace: is_traced(&options.log),
         memory_budget_bytes: usize::try_from(budget).unwrap_or(usize::MAX),
     })
+}
+
+/// Whether protocol lines are logged: the finer switches imply it.
+pub fn is_traced(log: &LogOptions) -> bool {
+    [log.trace, log.trace_verbose, log.trace_headers].contains(&Some(true))
 }
 
 fn server_info(

@@ -1,40 +1,80 @@
 //! The texts of `-h` and `--help_tls`.
 
-/// What `-h` prints: the flags that are carried out.
+/// What `-h` prints: every flag that is known, those that are refused yet at the end.
 pub const TEXT: &str = "
 Usage: nats-server [options]
 
-Server:
+Server Options:
     -a, --addr, --net <host>         Host to listen on (default: 0.0.0.0, which includes IPv6)
     -p, --port <port>                Port for clients (default: 4222; -1 picks a free one)
-    -m, --http_port <port>           Port for monitoring over HTTP (default: none)
     -n, --name
-        --server_name <name>         Name of this server (default: its id)
+        --server_name <server_name>  Name of this server (default: its id)
+    -P, --pid <file>                 File to write the process id to
+    -m, --http_port <port>           Port for monitoring over http (default: none)
+    -ms,--https_port <port>          Port for monitoring over https (default: none)
     -c, --config <file>              Configuration file
     -t                               Check the configuration file and exit
-    -P, --pid <file>                 File to write the process id to
-        --client_advertise <addr>    host[:port] that clients are told
+    -sl,--signal <signal>[=<pid>]    Tell a running server what to do: ldm, stop, quit, term, reopen, reload
+                                     <pid> is a process id, a file that holds one, or the beginning of some and a *
+        --client_advertise <string>  host[:port] that clients are told
+        --ports_file_dir <dir>       Folder for a file <program>_<pid>.ports that says where the server listens
 
-Log:
+Logging Options:
     -l, --log <file>                 File to log to (default: standard error)
     -T, --logtime                    Time in each line (default: true)
         --logtime_utc                That time in UTC (default: false)
+    -s, --syslog                     Log to the system log
+    -r, --remote_syslog <addr>       Log to another machine's system log (udp://localhost:514)
     -D, --debug                      Debug lines
     -V, --trace                      Protocol lines
-    -DV                              Both
+    -VV                              Protocol lines, those of the system account as well
+    -DV                              Debug and protocol lines
+    -DVV                             Debug and protocol lines, those of the system account as well
+        --log_size_limit <limit>     Bytes after which the log file is set aside (default: never)
+        --max_traced_msg_len <len>   Bytes of a message that a protocol line shows (default: all)
 
-Authorization:
-        --user <name>                User that clients must be
+Authorization Options:
+        --user <user>                User that clients must be
         --pass <password>            Password of that user
         --auth <token>               Token that clients must present
 
-Common:
+TLS Options:
+        --tls                        TLS for clients; --tls=false takes away that of the configuration file
+        --tlscert <file>             Certificate of the server, PEM
+        --tlskey <file>              Its key, PEM
+        --tlsverify                  TLS for clients, who must present a certificate
+        --tlscacert <file>           Who signs certificates of clients, PEM
+
+Common Options:
     -h, --help                       This text
     -v, --version                    Version
         --help_tls                   TLS
+
+Known, and refused until petrel can do it:
+    -js, --jetstream, -sd, --store_dir, --routes, --cluster, --cluster_name, --cluster_listen,
+    --cluster_advertise, --no_advertise, --connect_retries, --profile
 ";
 
 /// What `--help_tls` prints.
 pub const TLS_TEXT: &str = "
-TLS is not supported by petrel yet: a configuration with a tls block, or one of the --tls flags, is refused.
+TLS in the configuration file:
+
+    tls {
+        # Certificate and key of the server, PEM. Intermediate certificates follow the server's own.
+        cert_file: \"/etc/nats/server.pem\"
+        key_file:  \"/etc/nats/server.key\"
+
+        # Who signs certificates of clients (default: whom the system trusts), and whether clients must have one.
+        ca_file: \"/etc/nats/ca.pem\"
+        verify:  true
+
+        # The certificate says which user it is; implies verify.
+        verify_and_map: false
+
+        # Seconds that a handshake may take.
+        timeout: 2
+    }
+
+The same on the command line: --tls --tlscert <file> --tlskey <file> [--tlsverify] [--tlscacert <file>]. Flags take
+the place of the whole block.
 ";

@@ -51,6 +51,11 @@ fn other_mistakes_end_badly() {
             &["-js"],
             "nats-server: the flag -js is not supported by petrel yet; remove it to start without it\n",
         ),
+        (&["--tls"], "nats-server: TLS Server certificate must be present and valid\n"),
+        (
+            &["--tlsverify", "--tlscert", "x"],
+            "nats-server: TLS Server private key must be present and valid\n",
+        ),
         (&["-n", "a b"], "nats-server: server name cannot contain spaces\n"),
         (
             &["--auth", "$2a$11$x"],

@@ -23,17 +23,6 @@ fn interrupt_and_terminate_end_well() {
 }
 
 #[test]
-fn a_reload_is_refused_plainly_and_changes_nothing() {
-    let server = Server::start(&[]);
-    let mut client = server.client("{}");
-    server.signal(Signal::HUP);
-    server.wait_for_log("Reloading the configuration is not supported by petrel yet");
-    client.received.clear();
-    client.send("PING\r\n");
-    client.wait_for("PONG\r\n");
-}
-
-#[test]
 fn a_log_file_is_reopened_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let (path, moved) = (folder.path().join("server.log"), folder.path().join("server.log.1"));
@@ -92,4 +81,35 @@ fn lame_duck_lets_clients_go_and_tells_probes() {
     server.signal(Signal::TERM);
     client.wait_for_end();
     assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_signal_can_be_sent_by_the_program_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.pid");
+    let mut server = Server::start(&["-P", file.to_str().unwrap()]);
+    for (expression, line) in [
+        (format!("reopen={}", server.id()), "[INF] Trapped \"user defined signal 1\" signal\n"),
+        (format!("reload={}", file.display()), "[INF] Trapped \"hangup\" signal\n"),
+    ] {
+        let output = support::run(&["--signal", &expression]);
+        assert_eq!(
+            (output.status.code(), support::stderr(&output)),
+            (Some(0), String::new()),
+            "{expression}"
+        );
+        server.wait_for_log(line);
+    }
+    let output = support::run(&[&format!("-sl=quit={}", server.id())]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(server.wait().code(), Some(0));
+    for (expression, message) in [
+        ("quit=nofile", "nats-server: invalid pid: nofile\n"),
+        ("foo=1", "nats-server: unknown signal \"foo\"\n"),
+        ("quit=1=2", "nats-server: invalid signal parameters: [2]\n"),
+        ("quit=2147483647", "nats-server: \nsignal \"quit\" 2147483647: no such process\n"),
+    ] {
+        let output = support::run(&["-sl", expression]);
+        assert_eq!((output.status.code(), support::stderr(&output)), (Some(1), message.to_owned()));
+    }
 }

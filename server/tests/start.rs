@@ -262,3 +262,40 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     child.wait().unwrap();
     assert!(told);
 }
+
+#[test]
+fn the_ports_file_says_where_it_listens_and_goes_with_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&["--ports_file_dir", folder.path().to_str().unwrap()]);
+    let path = folder.path().join(format!("petrel-server_{}.ports", server.id()));
+    let ports: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "nats": [format!("nats://127.0.0.1:{}", server.port)],
+        "monitoring": [format!("http://127.0.0.1:{}", server.http_port)],
+    });
+    assert_eq!(ports, expected);
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_ports_file_has_every_address_and_the_name_it_was_started_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("nats-server");
+    std::os::unix::fs::symlink(support::binary(), &program).unwrap();
+    let server =
+        Server::start_as(&program, &["-p", "-1", "--ports_file_dir", folder.path().to_str().unwrap()]);
+    let path = folder.path().join(format!("nats-server_{}.ports", server.id()));
+    let ports: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(ports["nats"][0], format!("nats://127.0.0.1:{}", server.port));
+    assert!(ports.get("monitoring").is_none());
+}
+
+#[test]
+fn a_ports_file_that_cannot_be_written_is_told() {
+    let server = Server::start(&["--ports_file_dir", "/nonexistent"]);
+    let path = format!("/nonexistent/petrel-server_{}.ports", server.id());
+    let text = format!("[ERR] Error writing ports file ({path}): open {path}: no such file or directory\n");
+    assert!(server.log().contains(&text), "{}", server.log());
+}

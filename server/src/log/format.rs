@@ -1,8 +1,9 @@
 //! A line of the log, as upstream writes it: `[pid] YYYY/MM/DD HH:MM:SS.micros [INF] text`
-//! (reference: protocol.md, section 16).
+//! (reference: protocol.md, section 16), or as a JSON object.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use serde::Serialize;
 use std::io::Write;
 
 /// How grave a line is.
@@ -36,6 +37,20 @@ impl Level {
     }
 }
 
+impl Level {
+    /// The word in a JSON line.
+    fn word(self) -> &'static str {
+        match self {
+            Level::Fatal => "fatal",
+            Level::Error => "error",
+            Level::Warning => "warn",
+            Level::Information => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        }
+    }
+}
+
 /// A line on its way to the writer.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -51,6 +66,44 @@ impl Line {
     /// A line of this moment.
     pub fn now(level: Level, text: String) -> Line {
         Line { at: Timestamp::now(), level, text }
+    }
+}
+
+/// How lines are written.
+#[derive(Clone, Debug)]
+pub enum Format {
+    /// As upstream does.
+    Text(Stamp),
+    /// One JSON object a line (`petrel { log_format: json }`): `time` in UTC, `level`, `pid`, `message`.
+    Json,
+}
+
+/// A JSON line.
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    time: String,
+    level: &'static str,
+    pid: u32,
+    message: &'a str,
+}
+
+impl Format {
+    /// Appends a line with its end.
+    pub fn append(&self, line: &Line, out: &mut Vec<u8>) {
+        match self {
+            Format::Text(stamp) => stamp.append(line, out),
+            Format::Json => {
+                let object = JsonLine {
+                    time: format!("{:.6}", line.at),
+                    level: line.level.word(),
+                    pid: std::process::id(),
+                    message: &line.text,
+                };
+                // Texts and numbers always serialize, and writing into a vector cannot fail.
+                let _ = serde_json::to_writer(&mut *out, &object);
+                out.push(b'\n');
+            }
+        }
     }
 }
 
@@ -121,5 +174,19 @@ mod tests {
     fn a_line_without_time_keeps_the_process() {
         let text = rendered(&Stamp::new(false, true), Level::Fatal);
         assert_eq!(text, format!("[{}] [FTL] Server is ready\n", std::process::id()));
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_whatever_the_text() {
+        let at = Timestamp::new(1_789_000_000, 1_234_567).unwrap();
+        let mut out = Vec::new();
+        Format::Json.append(&Line { at, level: Level::Warning, text: "a\n\"b\"".into() }, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(object["time"], "2026-09-10T00:26:40.001234Z");
+        assert_eq!(object["level"], "warn");
+        assert_eq!(object["pid"], std::process::id());
+        assert_eq!(object["message"], "a\n\"b\"");
     }
 }

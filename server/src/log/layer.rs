@@ -26,7 +26,13 @@ pub struct Levels(Arc<AtomicU8>);
 impl Levels {
     /// Debug and trace as given.
     pub fn new(debug: bool, trace: bool) -> Levels {
-        Levels(Arc::new(AtomicU8::new(if debug { DEBUG } else { 0 } | if trace { TRACE } else { 0 })))
+        Levels(Arc::new(AtomicU8::new(bits(debug, trace))))
+    }
+
+    /// Changes them for the whole process.
+    pub fn change(&self, debug: bool, trace: bool) {
+        self.0.store(bits(debug, trace), Ordering::Relaxed);
+        tracing::callsite::rebuild_interest_cache();
     }
 
     fn shows(&self, level: tracing::Level) -> bool {
@@ -48,6 +54,10 @@ impl Levels {
             LevelFilter::INFO
         }
     }
+}
+
+fn bits(debug: bool, trace: bool) -> u8 {
+    (u8::from(debug) * DEBUG) | (u8::from(trace) * TRACE)
 }
 
 /// Sends all events of the process to `log` from now on. To be called once.
@@ -115,21 +125,26 @@ impl Visit for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Sink, Stamp};
+    use crate::log::format::{Format, Stamp};
+    use crate::log::output::{Destination, Sink};
 
-    fn logged(levels: Levels) -> String {
+    fn say_all() {
+        tracing::error!("e");
+        tracing::warn!("w");
+        tracing::info!(cid = 7, "connected {}", 1);
+        tracing::debug!("d");
+        tracing::trace!("t");
+        tracing::error!(target: "hyper", "not ours");
+    }
+
+    fn logged(levels: Levels, act: impl FnOnce()) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let log = Log::start(Sink::File(path.clone()), Stamp::new(false, true)).unwrap();
+        let sink = Sink::File { path: path.clone(), size_limit: 0, files_max: 0 };
+        let format = Format::Text(Stamp::new(false, true));
+        let log = Log::start(Destination { sink, format }).unwrap();
         let subscriber = Registry::default().with(LogLayer { log: log.clone(), levels });
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::error!("e");
-            tracing::warn!("w");
-            tracing::info!(cid = 7, "connected {}", 1);
-            tracing::debug!("d");
-            tracing::trace!("t");
-            tracing::error!(target: "hyper", "not ours");
-        });
+        tracing::subscriber::with_default(subscriber, act);
         log.flush();
         let mark = format!("[{}] ", std::process::id());
         std::fs::read_to_string(path).unwrap().replace(&mark, "")
@@ -139,9 +154,17 @@ mod tests {
     #[test]
     fn levels_are_mapped_and_independent() {
         let base = "[ERR] e\n[WRN] w\n[INF] connected 1 cid=7\n";
-        assert_eq!(logged(Levels::new(false, false)), base);
-        assert_eq!(logged(Levels::new(true, false)), format!("{base}[DBG] d\n"));
-        assert_eq!(logged(Levels::new(false, true)), format!("{base}[TRC] t\n"));
-        assert_eq!(logged(Levels::new(true, true)), format!("{base}[DBG] d\n[TRC] t\n"));
+        assert_eq!(logged(Levels::new(false, false), say_all), base);
+        assert_eq!(logged(Levels::new(true, false), say_all), format!("{base}[DBG] d\n"));
+        assert_eq!(logged(Levels::new(false, true), say_all), format!("{base}[TRC] t\n"));
+        assert_eq!(logged(Levels::new(true, true), say_all), format!("{base}[DBG] d\n[TRC] t\n"));
+        let levels = Levels::new(false, true);
+        let handle = levels.clone();
+        let changed = logged(levels, || {
+            say_all();
+            handle.change(true, false);
+            say_all();
+        });
+        assert_eq!(changed, format!("{base}[TRC] t\n{base}[DBG] d\n"));
     }
 }

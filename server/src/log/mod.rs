@@ -3,10 +3,14 @@
 //! Whoever logs hands a [`Line`] to a bounded channel and goes on; a core is never held up by a slow terminal
 //! or disk. When the channel is full the line is counted, and the count is written when there is room.
 
+mod file;
 mod format;
 mod layer;
+mod output;
+mod syslog;
 mod writer;
 
-pub use format::{Level, Line, Stamp};
+pub use format::{Level, Line};
 pub use layer::{Levels, install};
-pub use writer::{Log, Sink};
+pub use output::{Destination, OutputError};
+pub use writer::{Log, Opened};

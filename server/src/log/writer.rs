@@ -1,16 +1,18 @@
 //! The thread that writes the log.
 
-use super::format::{Level, Line, Stamp};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use super::format::{Format, Level, Line};
+use super::output::{Destination, Output, OutputError};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use jiff::Zoned;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Lines that may wait for the writer; further ones are dropped and counted.
 pub const LINES_MAX: usize = 8192;
+
+/// Bytes of lines that may wait for the writer: traced payloads can be long.
+pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes that are gathered before they are written, when more lines wait.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -19,63 +21,87 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// process from ending.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Where the log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sink {
-    /// Standard error.
-    Stderr,
-    /// A file, appended to.
-    File(PathBuf),
-}
-
 enum Message {
     Line(Line),
     Reopen,
+    Redirect(Box<Opened>),
     Flush(Sender<()>),
+}
+
+/// A destination that was opened and can be gone over to.
+pub struct Opened {
+    output: Output,
+    format: Format,
+}
+
+impl Opened {
+    /// Opens the sink.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub fn open(destination: Destination) -> Result<Opened, OutputError> {
+        Ok(Opened { output: Output::open(&destination.sink)?, format: destination.format })
+    }
+}
+
+/// What the writer and those who log share.
+#[derive(Default)]
+struct Queue {
+    waiting_bytes: AtomicUsize,
+    dropped: AtomicU64,
 }
 
 /// A handle to the log. Clones share the writer, which ends when the last one is gone.
 #[derive(Clone)]
 pub struct Log {
     messages: Sender<Message>,
-    dropped: Arc<AtomicU64>,
+    queue: Arc<Queue>,
 }
 
 impl Log {
     /// Opens the sink and starts the writer.
     ///
     /// # Errors
-    /// When the file cannot be opened or the thread cannot be started.
-    pub fn start(sink: Sink, stamp: Stamp) -> io::Result<Log> {
-        let output = Output::open(sink)?;
+    /// When the sink cannot be opened or the thread cannot be started.
+    pub fn start(destination: Destination) -> Result<Log, OutputError> {
+        let target = Opened::open(destination)?;
         let (messages, inbox) = bounded(LINES_MAX);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let mut writer = Writer { inbox, dropped: dropped.clone(), output, stamp, batch: Vec::new() };
-        std::thread::Builder::new().name("petrel-log".into()).spawn(move || writer.run())?;
-        Ok(Log { messages, dropped })
+        let queue = Arc::<Queue>::default();
+        let mut writer = Writer { inbox, queue: queue.clone(), target, batch: Vec::new() };
+        std::thread::Builder::new()
+            .name("petrel-log".into())
+            .spawn(move || writer.run())
+            .map_err(OutputError::Thread)?;
+        Ok(Log { messages, queue })
     }
 
     /// Hands a line to the writer; never waits.
     pub fn write(&self, line: Line) {
-        match self.messages.try_send(Message::Line(line)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+        let size = line.text.len();
+        let waiting = self.queue.waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > WAITING_BYTES_MAX || self.messages.try_send(Message::Line(line)).is_err() {
+            self.queue.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Writes why the server cannot go on, and waits until it is written.
     pub fn fatal(&self, text: impl Into<String>) {
-        let line = Message::Line(Line::now(Level::Fatal, text.into()));
+        let line = Line::now(Level::Fatal, text.into());
+        self.queue.waiting_bytes.fetch_add(line.text.len(), Ordering::Relaxed);
         // A full channel drains within the wait unless the sink is stuck; then nothing helps.
-        let _ = self.messages.send_timeout(line, FLUSH_WAIT_MAX);
+        let _ = self.messages.send_timeout(Message::Line(line), FLUSH_WAIT_MAX);
         self.flush();
     }
 
     /// Closes the file and opens it again by its name, so that it can be moved away (SIGUSR1).
     pub fn reopen(&self) {
         let _ = self.messages.send_timeout(Message::Reopen, FLUSH_WAIT_MAX);
+    }
+
+    /// Lets all later lines go elsewhere, or look otherwise.
+    pub fn redirect(&self, opened: Opened) {
+        let _ = self.messages.send_timeout(Message::Redirect(Box::new(opened)), FLUSH_WAIT_MAX);
     }
 
     /// Waits until all lines up to now are written, but not for long.
@@ -87,37 +113,11 @@ impl Log {
     }
 }
 
-/// The open sink.
-enum Output {
-    Stderr,
-    File(PathBuf, File),
-}
-
-impl Output {
-    fn open(sink: Sink) -> io::Result<Output> {
-        match sink {
-            Sink::Stderr => Ok(Output::Stderr),
-            Sink::File(path) => open_append(&path).map(|file| Output::File(path, file)),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Output::Stderr => io::stderr().lock().write_all(bytes),
-            Output::File(_, file) => file.write_all(bytes),
-        }
-    }
-}
-
-fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
 struct Writer {
     inbox: Receiver<Message>,
-    dropped: Arc<AtomicU64>,
-    output: Output,
-    stamp: Stamp,
+    queue: Arc<Queue>,
+    target: Opened,
+    /// Lines that are rendered and not yet written; always whole.
     batch: Vec<u8>,
 }
 
@@ -137,8 +137,16 @@ impl Writer {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Line(line) => self.stamp.append(&line, &mut self.batch),
+            Message::Line(line) => {
+                self.queue.waiting_bytes.fetch_sub(line.text.len(), Ordering::Relaxed);
+                self.line(&line);
+                self.rotate_when_full();
+            }
             Message::Reopen => self.reopen(),
+            Message::Redirect(opened) => {
+                self.write_batch();
+                self.target = *opened;
+            }
             Message::Flush(done) => {
                 self.write_batch();
                 let _ = done.send(());
@@ -146,49 +154,75 @@ impl Writer {
         }
     }
 
+    fn line(&mut self, line: &Line) {
+        match &mut self.target.output {
+            Output::Syslog(syslog) => syslog.send(line),
+            Output::Stderr | Output::File(_) => self.target.format.append(line, &mut self.batch),
+        }
+    }
+
     /// Writes what is gathered, and behind it how many lines had to be dropped meanwhile.
     fn write_batch(&mut self) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let dropped = self.queue.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let text =
                 format!("{dropped} log lines were dropped because the log could not be written fast enough");
-            self.stamp.append(&Line::now(Level::Warning, text), &mut self.batch);
+            self.line(&Line::now(Level::Warning, text));
         }
         // There is nowhere to report that the log itself cannot be written; the server goes on.
-        let _ = self.output.write_all(&self.batch);
+        let _ = self.target.output.write_all(&self.batch);
         self.batch.clear();
+    }
+
+    fn rotate_when_full(&mut self) {
+        let waiting = self.batch.len();
+        if !matches!(&self.target.output, Output::File(file) if file.is_full_with(waiting)) {
+            return;
+        }
+        self.write_batch();
+        if let Output::File(file) = &mut self.target.output {
+            for said in file.rotate(&Zoned::now()) {
+                self.line(&said);
+            }
+        }
     }
 
     fn reopen(&mut self) {
         self.write_batch();
-        let Output::File(path, file) = &mut self.output else {
-            let text = "File log re-open ignored, not a file logger".to_owned();
-            self.stamp.append(&Line::now(Level::Information, text), &mut self.batch);
-            return;
-        };
-        let line = match open_append(path) {
-            Ok(opened) => {
-                *file = opened;
-                Line::now(Level::Information, "File log re-opened".to_owned())
-            }
-            // The old file stays open: lines are better there than nowhere.
-            Err(error) => {
-                Line::now(Level::Error, format!("Cannot reopen the log file {}: {error}", path.display()))
+        let line = match &mut self.target.output {
+            Output::File(file) => match file.reopen() {
+                Ok(()) => Line::now(Level::Information, "File log re-opened".to_owned()),
+                // The old file stays open: lines are better there than nowhere.
+                Err(error) => {
+                    let shown = file.path().display();
+                    Line::now(Level::Error, format!("Cannot reopen the log file {shown}: {error}"))
+                }
+            },
+            Output::Stderr | Output::Syslog(_) => {
+                Line::now(Level::Information, "File log re-open ignored, not a file logger".to_owned())
             }
         };
-        self.stamp.append(&line, &mut self.batch);
+        self.line(&line);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::format::Stamp;
+    use super::super::output::Sink;
     use super::*;
+    use std::path::Path;
+
+    fn destination(path: &Path, size_limit: u64) -> Destination {
+        let sink = Sink::File { path: path.to_owned(), size_limit, files_max: 0 };
+        Destination { sink, format: Format::Text(Stamp::new(false, true)) }
+    }
 
     #[test]
     fn a_moved_file_is_opened_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("server.log");
-        let log = Log::start(Sink::File(path.clone()), Stamp::new(false, true)).unwrap();
+        let log = Log::start(destination(&path, 0)).unwrap();
         log.write(Line::now(Level::Information, "first".into()));
         log.flush();
         let moved = folder.path().join("server.log.1");
@@ -202,29 +236,72 @@ mod tests {
     }
 
     #[test]
+    fn lines_go_elsewhere_from_a_redirection_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        let log = Log::start(destination(&first, 0)).unwrap();
+        log.write(Line::now(Level::Information, "here".into()));
+        let mut json = destination(&second, 0);
+        json.format = Format::Json;
+        log.redirect(Opened::open(json).unwrap());
+        log.write(Line::now(Level::Information, "there".into()));
+        log.flush();
+        assert!(std::fs::read_to_string(first).unwrap().ends_with("[INF] here\n"));
+        let text = std::fs::read_to_string(second).unwrap();
+        assert!(text.starts_with('{') && text.ends_with("\"message\":\"there\"}\n"), "{text}");
+    }
+
+    #[test]
+    fn a_full_file_is_set_aside_between_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::start(destination(&folder.path().join("log"), 200)).unwrap();
+        for number in 0..40 {
+            log.write(Line::now(Level::Information, format!("line {number}")));
+        }
+        log.flush();
+        let mut all = Vec::new();
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        // The current file has the shortest name; the others are ordered by their times.
+        files.sort_unstable();
+        files.rotate_left(1);
+        assert!(files.len() > 3, "{files:?}");
+        for file in &files {
+            let text = std::fs::read_to_string(file).unwrap();
+            assert!(text.len() < 300 && text.ends_with('\n'), "{text}");
+            all.extend(text.lines().filter(|line| line.contains("] line ")).map(str::to_owned));
+        }
+        let expected: Vec<String> =
+            (0..40).map(|number| format!("[{}] [INF] line {number}", std::process::id())).collect();
+        assert_eq!(all, expected);
+    }
+
+    #[test]
     fn dropped_lines_are_counted_and_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("server.log");
         let (messages, inbox) = bounded(2);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let log = Log { messages, dropped: dropped.clone() };
+        let queue = Arc::<Queue>::default();
+        let log = Log { messages, queue: queue.clone() };
+        // Too long to wait at all.
+        log.write(Line::now(Level::Trace, "x".repeat(WAITING_BYTES_MAX + 1)));
         for number in 0..5 {
             log.write(Line::now(Level::Information, format!("line {number}")));
         }
-        assert_eq!(dropped.load(Ordering::Relaxed), 3);
-        let output = Output::open(Sink::File(path.clone())).unwrap();
-        let stamp = Stamp::new(false, true);
-        let mut writer = Writer { inbox, dropped, output, stamp, batch: Vec::new() };
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 4);
+        let target = Opened::open(destination(&path, 0)).unwrap();
+        let mut writer = Writer { inbox, queue: queue.clone(), target, batch: Vec::new() };
         drop(log);
         writer.run();
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.contains("line 1\n") && !text.contains("line 2\n"), "{text}");
-        assert!(text.contains("[WRN] 3 log lines were dropped"), "{text}");
+        assert!(text.contains("[WRN] 4 log lines were dropped"), "{text}");
+        assert_eq!(queue.waiting_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn a_folder_is_no_log_file() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Log::start(Sink::File(folder.path().to_owned()), Stamp::new(true, false)).is_err());
+        assert!(Log::start(destination(folder.path(), 0)).is_err());
     }
 }

@@ -132,11 +132,11 @@ impl<'q> Request<'q> {
 ///
 /// # Errors
 /// When a parameter cannot be read or does not fit another.
-pub fn connz<'a>(monitor: &'a Monitor, query: &Query) -> Result<Connz<'a>, BadParameter> {
+pub fn connz(monitor: &Monitor, query: &Query) -> Result<Connz, BadParameter> {
     let request = Request::parse(query)?;
     if !["", GLOBAL_ACCOUNT, SYSTEM_ACCOUNT].contains(&request.account) {
         return Ok(Connz {
-            server_id: "",
+            server_id: String::new(),
             now: rfc3339(Timestamp::now()),
             num_connections: 0,
             total: 0,
@@ -153,7 +153,7 @@ pub fn connz<'a>(monitor: &'a Monitor, query: &Query) -> Result<Connz<'a>, BadPa
     let page = snapshots.into_iter().skip(request.offset).take(request.limit);
     let connections: Vec<Connection> = page.map(|snapshot| connection(snapshot, &request, now)).collect();
     Ok(Connz {
-        server_id: &monitor.about.server_id,
+        server_id: monitor.about().server_id.clone(),
         now: rfc3339(now),
         num_connections: connections.len(),
         total,

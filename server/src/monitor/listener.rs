@@ -10,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -43,6 +43,8 @@ pub struct Listener {
     listener: TcpListener,
     /// Host as configured, and the port that was bound.
     pub shown: (String, u16),
+    /// What was asked for, with the port that was bound.
+    pub address: SocketAddr,
 }
 
 impl Listener {
@@ -53,7 +55,8 @@ impl Listener {
     pub fn bind(listen: &Listen) -> Result<Listener, BindError> {
         let bound = bind(listen.address).and_then(|listener| {
             let port = listener.local_addr()?.port();
-            Ok(Listener { listener, shown: (listen.host.clone(), port) })
+            let address = SocketAddr::new(listen.address.ip(), port);
+            Ok(Listener { listener, shown: (listen.host.clone(), port), address })
         });
         bound.map_err(|source| BindError { host: joined(&listen.host, listen.address.port()), source })
     }

@@ -88,7 +88,7 @@ pub fn metrics(monitor: &Monitor) -> String {
     let build = vec![
         Label::from_static_parts("version", PETREL),
         Label::from_static_parts("compatible_with", UPSTREAM),
-        Label::from_static_parts("backend", monitor.about.backend),
+        Label::from_static_parts("backend", monitor.about().backend),
     ];
     set(recorder, Key::from_parts("petrel_build_info", build), 1.0);
     recorder.handle().render()
@@ -102,8 +102,8 @@ fn set(recorder: &PrometheusRecorder, key: Key, value: f64) {
 /// server's id.
 fn record_varz(monitor: &Monitor, cores: &[Option<CoreStatistics>]) {
     let recorder = monitor.recorder();
-    let server = || Label::new("server_id", monitor.about.server_id.clone());
-    let answer = json::compact(&varz::varz(monitor, cores));
+    let server = || Label::new("server_id", monitor.about().server_id.clone());
+    let answer = json::compact(&varz::varz(monitor, &monitor.about(), cores));
     // What was just written can be read.
     let fields: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&answer).unwrap_or_default();

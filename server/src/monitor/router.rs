@@ -18,7 +18,7 @@ const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.
 
 /// All endpoints, below the configured base path.
 pub fn router(monitor: Arc<Monitor>) -> Router {
-    let base = base_path(monitor.about.options.http_base_path.as_deref().unwrap_or(""));
+    let base = base_path(monitor.about().options.http_base_path.as_deref().unwrap_or(""));
     // Braces would be parameters of a route.
     let route = |path: &str| join(&base, path).replace('{', "{{").replace('}', "}}");
     Router::new()
@@ -56,14 +56,14 @@ fn join(base: &str, path: &str) -> String {
 
 async fn root(State(monitor): State<Arc<Monitor>>) -> Response {
     monitor.count_request("/");
-    let base = base_path(monitor.about.options.http_base_path.as_deref().unwrap_or(""));
+    let base = base_path(monitor.about().options.http_base_path.as_deref().unwrap_or(""));
     ([(CONTENT_TYPE, HTML)], index::page(&base)).into_response()
 }
 
 async fn varz_endpoint(State(monitor): State<Arc<Monitor>>) -> Response {
     monitor.count_request("/varz");
     let cores = monitor.inquiry().statistics();
-    answer(StatusCode::OK, json::pretty(&varz::varz(&monitor, &cores)))
+    answer(StatusCode::OK, json::pretty(&varz::varz(&monitor, &monitor.about(), &cores)))
 }
 
 async fn connz_endpoint(State(monitor): State<Arc<Monitor>>, RawQuery(query): RawQuery) -> Response {

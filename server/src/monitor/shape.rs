@@ -125,8 +125,8 @@ pub struct Petrel<'a> {
 
 /// `/connz`.
 #[derive(Serialize)]
-pub struct Connz<'a> {
-    pub server_id: &'a str,
+pub struct Connz {
+    pub server_id: String,
     pub now: String,
     pub num_connections: usize,
     pub total: usize,

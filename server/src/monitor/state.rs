@@ -7,9 +7,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use petrel_config::Options;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// What is known of the server when it starts.
+/// What is known of the server when it starts, or after a reload.
 #[derive(Clone, Debug)]
 pub struct About {
     /// The options, file and command line together.
@@ -40,8 +40,7 @@ pub struct About {
 
 /// All that the endpoints answer from.
 pub struct Monitor {
-    /// What does not change.
-    pub about: About,
+    about: RwLock<Arc<About>>,
     inquiry: Inquiry,
     requests: Mutex<BTreeMap<&'static str, u64>>,
     processor: Mutex<ProcessorMeter>,
@@ -55,13 +54,24 @@ impl Monitor {
         let recorder = PrometheusBuilder::new().with_recommended_naming(true).build_recorder();
         super::prometheus::describe(&recorder);
         Monitor {
-            about,
+            about: RwLock::new(Arc::new(about)),
             inquiry,
             requests: Mutex::default(),
             processor: Mutex::new(ProcessorMeter::start()),
             accepting: AtomicBool::new(true),
             recorder,
         }
+    }
+
+    /// What is known of the server now.
+    pub fn about(&self) -> Arc<About> {
+        self.about.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says what a reload has changed.
+    pub fn change(&self, change: impl FnOnce(&mut About)) {
+        let mut about = self.about.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut about));
     }
 
     /// The cores.

@@ -3,7 +3,7 @@
 use super::gather;
 use super::json::Float;
 use super::shape::{ByKind, DiskWaits, Petrel, Traffic, Unconfigured, Varz};
-use super::state::Monitor;
+use super::state::{About, Monitor};
 use super::time::{rfc3339, seconds_between, uptime};
 use crate::{process, version};
 use jiff::Timestamp;
@@ -15,8 +15,7 @@ use std::time::Duration;
 const TLS_TIMEOUT_SECONDS: f64 = 2.0;
 
 /// The answer, from what the cores said.
-pub fn varz<'a>(monitor: &'a Monitor, cores: &[Option<CoreStatistics>]) -> Varz<'a> {
-    let about = &monitor.about;
+pub fn varz<'a>(monitor: &Monitor, about: &'a About, cores: &[Option<CoreStatistics>]) -> Varz<'a> {
     let options = &about.options;
     let now = Timestamp::now();
     let sum = gather::total(cores);

@@ -120,11 +120,7 @@ impl Server {
 
     /// A client that has read INFO and said nothing.
     pub fn raw_client(&self) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut client = Client { stream, received: String::new() };
-        client.wait_for("\r\n");
-        client
+        Client::connect(self.port)
     }
 
     /// Requests a path of monitoring.
@@ -169,6 +165,15 @@ pub struct Client {
 }
 
 impl Client {
+    /// Connects to a port of the loopback and reads INFO.
+    pub fn connect(port: u16) -> Client {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Client { stream, received: String::new() };
+        client.wait_for("\r\n");
+        client
+    }
+
     /// Sends protocol lines.
     pub fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).unwrap();

@@ -1,0 +1,157 @@
+//! Where the log goes, and what a log that cannot be written does to the server.
+
+mod support;
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use support::{run, stderr};
+
+/// A server that logs elsewhere than to standard error.
+struct Quiet(Child);
+
+impl Quiet {
+    fn start(arguments: &[&str]) -> Quiet {
+        let mut command = Command::new(support::binary());
+        command.args(["-a", "127.0.0.1", "-p", "-1"]).args(arguments);
+        Quiet(command.spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap(), signal).unwrap();
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + support::PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_file_is_set_aside_when_it_has_grown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.log");
+    let server = Quiet::start(&["-l", path.to_str().unwrap(), "-T=false", "--log_size_limit", "300"]);
+    let texts = || {
+        let mut files: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort_unstable();
+        // The current file has the shortest name and the newest lines.
+        if !files.is_empty() {
+            files.rotate_left(1);
+        }
+        files.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect::<Vec<String>>()
+    };
+    wait_until("the server is not ready", || texts().concat().contains("Server is ready"));
+    let texts = texts();
+    assert!(texts.len() > 1, "{texts:?}");
+    for text in &texts[1..] {
+        assert!(
+            text.starts_with(&format!("[{}] [INF] Rotated log, backup saved as \"", server.0.id())),
+            "{text}"
+        );
+    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o137, 0, "others may read it, or somebody may run it: {mode:o}");
+}
+
+#[test]
+fn a_remote_system_log_gets_every_line() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let address = format!("udp://{}", receiver.local_addr().unwrap());
+    let server = Quiet::start(&["-r", &address]);
+    let next = || {
+        let mut bytes = [0; 2048];
+        let count = receiver.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    };
+    let first = next();
+    assert!(first.starts_with("<5>20"), "{first}");
+    assert!(first.ends_with(&format!(" nats-server[{}]: Starting nats-server\n", server.0.id())), "{first}");
+    while !next().ends_with(": Server is ready\n") {}
+    server.signal(Signal::USR1);
+    while !next().ends_with(": File log re-open ignored, not a file logger\n") {}
+    server.signal(Signal::HUP);
+    loop {
+        let line = next();
+        if line.contains("Failed to reload server configuration") {
+            assert!(line.starts_with("<3>"), "{line}");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_not_there_ends_the_start() {
+    for (arguments, message) in [
+        (
+            &["-l", "/nonexistent/x.log"][..],
+            "nats-server: error opening file: open /nonexistent/x.log: no such file or directory\n",
+        ),
+        (&["-r", "foo"], "nats-server: error invalid network type: \"\"\n"),
+        (
+            &["-r", "tcp://127.0.0.1:1"],
+            "nats-server: error connecting to syslog: \"dial tcp 127.0.0.1:1: connect: connection refused\"\n",
+        ),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(stderr(&output), message);
+    }
+}
+
+#[test]
+fn a_blocked_pipe_holds_nobody_up_and_losses_are_told() {
+    let mut child = Command::new(support::binary())
+        .args(["-a", "127.0.0.1", "-p", "-1", "-DV"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut port = 0;
+    let mut line = String::new();
+    while !line.contains("Server is ready") {
+        line.clear();
+        log.read_line(&mut line).unwrap();
+        if let Some((_, address)) = line.trim_end().split_once("Listening for client connections on ") {
+            port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        }
+    }
+    let server = Quiet(child);
+    // Nobody reads the log now: the pipe fills, then the queue.
+    let mut client = support::Client::connect(port);
+    client.send("CONNECT {\"verbose\":false}\r\n");
+    for _ in 0..40 {
+        client.received.clear();
+        client.send(&"PUB a 1\r\nx\r\n".repeat(1000));
+        client.send("PING\r\n");
+        client.wait_for("PONG\r\n");
+    }
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = log.read_to_string(&mut text);
+        text
+    });
+    client.received.clear();
+    client.send("PING\r\n");
+    client.wait_for("PONG\r\n");
+    std::thread::sleep(Duration::from_millis(300));
+    server.signal(Signal::TERM);
+    let text = reader.join().unwrap();
+    assert!(text.contains("log lines were dropped because the log could not be written fast enough\n"));
+    assert!(text.contains("[INF] Server Exiting..\n"));
+}
