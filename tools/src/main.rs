@@ -17,7 +17,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Generate load against a NATS server and measure it.
-    Bench(petrel_tools::bench::Arguments),
+    Bench(Box<petrel_tools::bench::Arguments>),
     /// Look at configuration files.
     Config(petrel_tools::config_check::Arguments),
 }

@@ -27,6 +27,7 @@ pub fn total(cores: &[Option<CoreStatistics>]) -> CoreStatistics {
             publishes_delayed,
             queue_returns,
             reports_awaited,
+            requests_given_up,
         } = core;
         sum.connections += connections;
         sum.total_connections += total_connections;
@@ -47,6 +48,7 @@ pub fn total(cores: &[Option<CoreStatistics>]) -> CoreStatistics {
         sum.publishes_delayed += publishes_delayed;
         sum.queue_returns += queue_returns;
         sum.reports_awaited += reports_awaited;
+        sum.requests_given_up += requests_given_up;
     }
     sum
 }
