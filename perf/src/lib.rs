@@ -9,6 +9,7 @@ pub mod generator;
 pub mod machine;
 pub mod measurement;
 pub mod off_cpu;
+pub mod operate;
 pub mod peers;
 pub mod public_client;
 pub mod results;

@@ -1,7 +1,7 @@
 //! A server that is started for one run, on loopback and its defaults.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,6 +19,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to end when asked.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
+/// How long a monitoring page may take.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Lines of a server's log that are shown when it fails.
 const LOG_LINES: usize = 10;
 
@@ -28,6 +30,9 @@ pub struct Server {
     child: Child,
     port: u16,
     log: PathBuf,
+    monitor_port: u16,
+    /// The configuration file of a server that was given one.
+    config: Option<PathBuf>,
 }
 
 impl Server {
@@ -55,9 +60,64 @@ impl Server {
         let child = on_cores(cores, || {
             command.spawn().with_context(|| format!("{} does not start", binary.display()))
         })?;
-        let mut server = Self { child, port, log };
+        let mut server = Self { child, port, log, monitor_port: 0, config: None };
         server.wait_until_ready().with_context(|| format!("{}", binary.display()))?;
         Ok(server)
+    }
+
+    /// Starts `binary` with a configuration file: where to listen, monitoring included, and `config`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn configured(binary: &Path, cores: Option<&[usize]>, config: &str) -> Result<Self> {
+        let (port, monitor_port) = (free_port()?, free_port()?);
+        let name = format!("petrel-perf-{}-{port}", std::process::id());
+        let (log, path) = (std::env::temp_dir().join(format!("{name}.log")), std::env::temp_dir().join(name));
+        let output = File::create(&log).with_context(|| format!("the log {}", log.display()))?;
+        let mut command = Command::new(binary);
+        command.arg("-c").arg(&path).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let config_path = Some(path);
+        let listen = Self::listen_lines(port, monitor_port);
+        fs::write(config_path.as_ref().expect("just set"), listen + config)
+            .context("the configuration file")?;
+        let child = on_cores(cores, || {
+            command.spawn().with_context(|| format!("{} does not start", binary.display()))
+        })?;
+        let mut server = Self { child, port, log, monitor_port, config: config_path };
+        server.wait_until_ready().with_context(|| format!("{}", binary.display()))?;
+        Ok(server)
+    }
+
+    fn listen_lines(port: u16, monitor_port: u16) -> String {
+        format!("listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n")
+    }
+
+    /// Writes the configuration file anew and asks for a reload.
+    ///
+    /// # Errors
+    /// When there is none, or the server has ended.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        let path = self.config.as_ref().context("a server without a configuration file")?;
+        fs::write(path, Self::listen_lines(self.port, self.monitor_port) + config)?;
+        kill(Pid::from_raw(self.pid()), Signal::SIGHUP).context("the server has ended")
+    }
+
+    /// The answer of the monitoring port to a GET, its head left out.
+    ///
+    /// # Errors
+    /// When it does not answer within ten seconds.
+    pub fn page(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.monitor_port)).context("monitoring")?;
+        stream.set_read_timeout(Some(PAGE_TIMEOUT))?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).context("monitoring")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).with_context(|| format!("{path} is not answered"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
+        if !head.starts_with("HTTP/1.1 200") {
+            bail!("{path}: {}", head.lines().next().unwrap_or_default());
+        }
+        Ok(body.to_owned())
     }
 
     /// The command line's options: where to listen, all else as by default.
@@ -120,6 +180,9 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.log);
+        if let Some(config) = &self.config {
+            let _ = fs::remove_file(config);
+        }
     }
 }
 
