@@ -54,6 +54,12 @@ pub const JETSTREAM: &[Key] = &[
 
 /// `limits { }` of `jetstream`.
 pub const JETSTREAM_LIMITS: &[Key] = &[
+    key(
+        &["default_max_consumers"],
+        Kind::Integer,
+        "consumers of a stream that does not say; default 1000, -1: unlimited",
+    )
+    .not_yet(missing::JETSTREAM),
     key(&["max_ack_pending"], Kind::Integer, "unacknowledged messages of one consumer")
         .not_yet(missing::JETSTREAM),
     key(&["max_ha_assets"], Kind::Integer, "replicated streams and consumers").not_yet(missing::JETSTREAM),

@@ -97,6 +97,7 @@ pub const REMOTE: &[Key] = &[
 
 /// `proxy { }`.
 pub const REMOTE_PROXY: &[Key] = &[
+    key(&["tls"], Kind::Block, "encryption towards an https proxy").not_yet(missing::LEAFNODES).of(TLS),
     key(&["url"], Kind::Text, "the proxy").not_yet(missing::LEAFNODES),
     key(&["username"], Kind::Text, "the name there").not_yet(missing::LEAFNODES),
     key(&["password"], Kind::Text, "the password there").not_yet(missing::LEAFNODES),

@@ -196,5 +196,9 @@ pub const PETREL: &[Key] = &[
         "bytes for queues of the whole node, at least 16MB; default: half of the memory",
     ),
     key(&["backend"], Kind::Either("auto, uring or epoll"), "what drives the cores; default auto"),
-    key(&["log_format"], Kind::Either("text or json"), "lines of the log as upstream writes them, or JSON objects; default text"),
+    key(
+        &["log_format"],
+        Kind::Either("text or json"),
+        "lines of the log as upstream writes them, or JSON objects; default text",
+    ),
 ];
