@@ -1,7 +1,7 @@
 //! Checks over all options, file and command line together (reference: config.md, section 17).
 
 use crate::duration::format_duration;
-use crate::options::{Options, defaults};
+use crate::options::{Credential, Options, defaults, is_bcrypt};
 use crate::top::SERVER_NAME_HAS_SPACES;
 use std::time::Duration;
 
@@ -84,6 +84,9 @@ impl Options {
     /// What works and is not wise; one line each.
     pub fn advice(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        if self.has_plain_passwords() {
+            lines.push("Plaintext passwords detected, use nkeys or bcrypt".to_owned());
+        }
         if self.payload_max() > PAYLOAD_BYTES_HIGH {
             lines.push(
                 "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance"
@@ -91,6 +94,20 @@ impl Options {
             );
         }
         lines
+    }
+
+    /// Whether a password is no hash; none at all is one too, but where certificates say who is who.
+    fn has_plain_passwords(&self) -> bool {
+        let by_certificate = self.tls.as_ref().is_some_and(|tls| tls.verify_and_map);
+        let single = self.authorization.password.as_deref().filter(|password| !password.is_empty());
+        let of_accounts = self.accounts.iter().flat_map(|account| &account.users);
+        let mut users = self.authorization.users.iter().flatten().chain(of_accounts);
+        single.is_some_and(|password| !is_bcrypt(password))
+            || users.any(|user| match &user.credential {
+                Credential::Password { password, .. } if password.is_empty() => !by_certificate,
+                Credential::Password { password, .. } => !is_bcrypt(password),
+                Credential::Nkey(_) => false,
+            })
     }
 
     /// Bytes of headers and payload together; a configured 0 is none.

@@ -48,7 +48,7 @@ pub use options::{
     Account, AccountLimits, Authorization, Backend, CertificateFiles, ConnectionType, Cores, Credential,
     Export, ExportKind, HandshakeFirst, Import, Latency, LogOptions, Mapping, MappingDestination,
     MessageTrace, Options, Permissions, PetrelOptions, ResponsePermission, ResponseType, SubjectPermission,
-    TlsOptions, User, WriteTimeout, defaults,
+    TlsOptions, User, WriteTimeout, defaults, is_bcrypt,
 };
 pub use parser::{ParseError, Source, parse, parse_file};
 pub use problem::{Problem, Problems};

@@ -285,3 +285,22 @@ fn seeds_and_passwords_stay_out_of_errors() {
     let text = error(&format!("authorization {{ users: [ {{nkey: {seed}}} ] }}"));
     assert!(!text.contains(&seed), "{text}");
 }
+
+#[test]
+fn plain_passwords_are_worth_a_warning() {
+    const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG";
+    for (text, is_plain) in [
+        ("authorization { user: a, pass: b }".to_owned(), true),
+        ("authorization { users: [ {user: a} ] }".to_owned(), true),
+        ("authorization { users: [ {user: a, pass: \"$2a$abc\"} ] }".to_owned(), true),
+        ("accounts { $SYS { users: [ {user: a, pass: b} ] } }".to_owned(), true),
+        ("authorization { user: a }".to_owned(), false),
+        ("authorization { token: t }".to_owned(), false),
+        (format!("authorization {{ users: [ {{user: a, pass: {HASH}}}, {{nkey: {NKEY}}} ] }}"), false),
+        ("tls { verify_and_map: true }\nauthorization { users: [ {user: a} ] }".to_owned(), false),
+    ] {
+        let expected: &[&str] =
+            if is_plain { &["Plaintext passwords detected, use nkeys or bcrypt"] } else { &[] };
+        assert_eq!(options(&text).advice(), expected, "{text}");
+    }
+}

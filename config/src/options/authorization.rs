@@ -58,6 +58,13 @@ pub enum ConnectionType {
     InProcess,
 }
 
+/// Whether a password or token is a bcrypt hash: `$2a$`, `$2b$`, `$2x$` or `$2y$`, then two digits of cost and `$`.
+/// Everything else is plain text.
+pub fn is_bcrypt(secret: &str) -> bool {
+    let [b'$', b'2', letter, b'$', tens, ones, b'$', ..] = secret.as_bytes() else { return false };
+    b"abxy".contains(letter) && tens.is_ascii_digit() && ones.is_ascii_digit()
+}
+
 impl User {
     /// The name or the key.
     pub fn name(&self) -> &str {

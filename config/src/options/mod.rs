@@ -9,7 +9,7 @@ pub use account::{
     Account, AccountLimits, Export, ExportKind, Import, Latency, Mapping, MappingDestination, MessageTrace,
     ResponseType,
 };
-pub use authorization::{Authorization, ConnectionType, Credential, User};
+pub use authorization::{Authorization, ConnectionType, Credential, User, is_bcrypt};
 pub use permission::{Permissions, ResponsePermission, SubjectPermission};
 pub use tls::{CertificateFiles, HandshakeFirst, TlsOptions};
 

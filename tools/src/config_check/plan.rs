@@ -1,7 +1,7 @@
 //! What the server would do with a configuration.
 
 use petrel_config::{
-    Backend, Cores, Credential, HandshakeFirst, Options, TlsOptions, User, defaults, or_default,
+    Backend, Cores, Credential, HandshakeFirst, Options, TlsOptions, User, defaults, is_bcrypt, or_default,
 };
 use serde::Serialize;
 
@@ -204,10 +204,6 @@ impl Accounts {
             self.users_plain += 1;
         }
     }
-}
-
-fn is_bcrypt(secret: &str) -> bool {
-    ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|prefix| secret.starts_with(prefix))
 }
 
 fn runs_on(options: &Options) -> String {
