@@ -180,6 +180,8 @@ impl Shard {
             encode::error(&mut session.out.current, &error.to_string());
         }
         self.remove_all_subscriptions(key);
+        // Whoever comes next may have its place at once.
+        self.leave_account(key, io);
         self.linger(key, io);
         self.touch(key, io);
     }

@@ -29,6 +29,9 @@ impl Shard {
         // A sid in use keeps its subscription; the new one is ignored without a word.
         if self.find_subscription(key, sid).is_none() {
             if count >= self.subscriptions_max_of(account) {
+                if let Some(session) = self.sessions.get(key) {
+                    tracing::error!("{} - maximum subscriptions exceeded", session.label());
+                }
                 self.tell(key, &ProtocolError::MaximumSubscriptionsExceeded, io);
                 return Flow::Next;
             }
