@@ -67,7 +67,13 @@ pub enum Mutation {
     LoginNotTimed,
     /// Subscriptions that a reload forbids stay.
     ReloadKeepsSubscriptions,
+    /// After a panic, receivers stay whose out-buffers have holes.
+    BrokenReceiversStay,
 }
+
+/// See [`Shard::with_provoked_panics`].
+#[cfg(feature = "mutations")]
+const PANIC_SUBJECT: &[u8] = b"provoke.panic";
 
 impl Shard {
     /// The shard with a bug in it.
@@ -77,6 +83,26 @@ impl Shard {
         self.mutation = mutation;
         self
     }
+
+    /// The shard with a defect for tests of what becomes of defects: a message on [`PANIC_SUBJECT`] panics when it
+    /// was given to its receivers.
+    #[cfg(feature = "mutations")]
+    #[must_use]
+    pub fn with_provoked_panics(mut self, provokes: bool) -> Shard {
+        self.provokes_panics = provokes;
+        self
+    }
+
+    /// Panics, when that was asked for and this is the subject for it.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn provoke_panic(&self, subject: &[u8]) {
+        assert!(!(self.provokes_panics && subject == PANIC_SUBJECT), "provoked");
+    }
+
+    /// Nothing.
+    #[cfg(not(feature = "mutations"))]
+    #[inline(always)]
+    pub(crate) const fn provoke_panic(&self, _subject: &[u8]) {}
 
     /// Whether a bug was put back.
     #[cfg(feature = "mutations")]

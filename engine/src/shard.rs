@@ -13,6 +13,7 @@ use crate::route::large::Source;
 use crate::route::no_responders::PendingReports;
 use crate::route::service_reply::PendingReplies;
 use crate::session::client::Session;
+use crate::session::keepalive::TimerKind;
 use crate::session::outbound::BufferPool;
 use crate::session::rights::RightsByUser;
 use hashbrown::HashMap;
@@ -87,6 +88,8 @@ pub struct Shard {
     pub(crate) last_offer_taken: bool,
     /// Where mapped subjects are written.
     pub(crate) mapped_subject: Vec<u8>,
+    /// The session whose verbs are being carried out; whatever event made it go on, a panic is its own.
+    pub(crate) working: u32,
     /// Sessions held until a mailbox has room.
     pub(crate) waiting_for_room: Vec<u32>,
     pub(crate) statistics: CoreStatistics,
@@ -102,6 +105,8 @@ pub struct Shard {
     pub(crate) lame_duck: Option<LameDuck>,
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::mutation::Mutation>,
+    #[cfg(feature = "mutations")]
+    pub(crate) provokes_panics: bool,
 }
 
 impl Shard {
@@ -135,6 +140,7 @@ impl Shard {
             next_token: 1,
             last_offer_taken: false,
             mapped_subject: Vec::new(),
+            working: NO_SESSION,
             waiting_for_room: Vec::new(),
             statistics: CoreStatistics::default(),
             parse_limits,
@@ -149,6 +155,8 @@ impl Shard {
             notices,
             #[cfg(feature = "mutations")]
             mutation: None,
+            #[cfg(feature = "mutations")]
+            provokes_panics: false,
         }
     }
 
@@ -362,7 +370,11 @@ impl Program for Shard {
 
     fn panicked(&mut self, socket: Option<SocketId>, message: &str, io: &mut Io<'_, Mail>) {
         self.statistics.panics += 1;
-        let key = socket.and_then(|socket| self.session_of(socket));
+        let working = std::mem::replace(&mut self.working, NO_SESSION);
+        let key = match working {
+            NO_SESSION => socket.and_then(|socket| self.session_of(socket)),
+            key => Some(key),
+        };
         match key.and_then(|key| self.sessions.get(key)) {
             Some(session) => {
                 tracing::error!(
@@ -374,9 +386,15 @@ impl Program for Shard {
         }
         // What was noted lies in bytes that are gone: those out-buffers have holes.
         let mut broken: Vec<u32> = self.source.pieces.drain(..).map(|piece| piece.session).collect();
+        if self.is_mutated(Mutation::BrokenReceiversStay) {
+            broken.clear();
+        }
         broken.extend(key);
         for key in broken {
             self.end(key, ClosedReason::InternalClient, io);
+        }
+        if !self.waiting_for_room.is_empty() {
+            self.set_timer(TimerKind::Room, NO_SESSION, io.now(), io);
         }
     }
 }

@@ -285,7 +285,9 @@ impl Shard {
         if !self.has_room_everywhere(io) {
             return;
         }
-        for key in std::mem::take(&mut self.waiting_for_room) {
+        // One by one: should one of them run into a defect, the others still wait.
+        self.waiting_for_room.reverse();
+        while let Some(key) = self.waiting_for_room.pop() {
             if self.sessions.get(key).is_some_and(|session| session.holds.has(Holds::MAILBOX)) {
                 self.lift(key, Holds::MAILBOX, io);
             }

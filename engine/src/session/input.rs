@@ -116,7 +116,9 @@ impl Shard {
     /// incomplete verb, or all but what is held back.
     fn work(&mut self, key: u32, data: &[u8], io: &mut Io<'_, Mail>) -> usize {
         self.source.open(data);
+        self.working = key;
         let done = self.work_verbs(key, data, io);
+        self.working = crate::shard::NO_SESSION;
         self.close_source(data, io);
         done
     }

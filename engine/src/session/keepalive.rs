@@ -24,6 +24,8 @@ pub(crate) enum TimerKind {
     Stall,
     /// The next step of lame duck mode.
     LameDuck,
+    /// Those who waited for room when a defect was met go on.
+    Room,
     /// Requests to other accounts that expire.
     ServiceReplies,
 }
@@ -72,6 +74,10 @@ impl Shard {
         let key = u32::try_from(due.0 & 0xffff_ffff).unwrap_or(crate::shard::NO_SESSION);
         if due == token(TimerKind::LameDuck, 0, crate::shard::NO_SESSION) {
             self.lame_duck_step(io);
+            return;
+        }
+        if due == token(TimerKind::Room, 0, crate::shard::NO_SESSION) {
+            self.room_came(io);
             return;
         }
         if due == token(TimerKind::ServiceReplies, 0, crate::shard::NO_SESSION) {

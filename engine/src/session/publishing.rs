@@ -66,10 +66,13 @@ impl Shard {
             self.acknowledge(key, io);
         }
         let found = self.accounts[origin.account.index()].interest.lookup(message.subject);
-        if !found.is_empty() || wants_notice {
-            return self.route_published(key, &origin, message, &found, wants_notice, io);
-        }
-        Flow::Next
+        let flow = if !found.is_empty() || wants_notice {
+            self.route_published(key, &origin, message, &found, wants_notice, io)
+        } else {
+            Flow::Next
+        };
+        self.provoke_panic(message.subject);
+        flow
     }
 
     #[inline]

@@ -166,6 +166,9 @@ impl<S: Script> Client<S> {
             Said::Info(_) if !link.greeted => {
                 link.greeted = true;
                 self.with_script(io, |_, hand| {
+                    if hand.stage.profiles[hand.client].is_silent {
+                        return;
+                    }
                     let connect = connect_line(&hand.stage.profiles[hand.client]);
                     hand.raw(connect.as_bytes());
                     hand.ping_for(PingPurpose::Greeting);
@@ -304,9 +307,9 @@ impl<S> Client<S> {
 }
 
 fn connect_line(profile: &Profile) -> String {
-    let Profile { echo, headers, no_responders, verbose, protocol } = profile;
+    let Profile { echo, headers, no_responders, verbose, protocol, credentials, .. } = profile;
     format!(
         "CONNECT {{\"verbose\":{verbose},\"pedantic\":false,\"echo\":{echo},\"headers\":{headers},\
-         \"no_responders\":{no_responders},\"protocol\":{protocol},\"lang\":\"simulated\"}}\r\n"
+         \"no_responders\":{no_responders},\"protocol\":{protocol},\"lang\":\"simulated\"{credentials}}}\r\n"
     )
 }

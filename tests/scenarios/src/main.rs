@@ -43,7 +43,7 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
 fn main() -> ExitCode {
     let flags = Flags::parse();
     if flags.list {
-        for scenario in &SCENARIOS {
+        for scenario in SCENARIOS {
             println!("{:14} {}", scenario.name, scenario.about);
         }
         return ExitCode::SUCCESS;

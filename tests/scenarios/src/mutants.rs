@@ -18,7 +18,7 @@ const fn mutant(mutation: Mutation, scenario: &'static str, seeds_max: u64) -> M
 }
 
 /// All known bugs.
-pub const MUTANTS: [Mutant; 22] = [
+pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::PongWithoutBarrier, "barrier", 50),
     mutant(Mutation::WatermarkNotWaited, "barrier", 50),
     mutant(Mutation::BarrierAheadOfBatch, "barrier", 50),
@@ -41,6 +41,12 @@ pub const MUTANTS: [Mutant; 22] = [
     mutant(Mutation::SubscriptionsOutliveSession, "chaos", 20),
     mutant(Mutation::InterestNotWithdrawn, "chaos", 20),
     mutant(Mutation::LameDuckEndsEarly, "lame-duck", 50),
+    mutant(Mutation::DeniedDelivered, "permissions", 20),
+    mutant(Mutation::ReloadKeepsSubscriptions, "permissions", 20),
+    mutant(Mutation::PasswordVerdictIgnored, "logins", 20),
+    mutant(Mutation::AccountLimitPerCore, "logins", 20),
+    mutant(Mutation::LoginNotTimed, "logins", 20),
+    mutant(Mutation::BrokenReceiversStay, "panics", 50),
 ];
 
 /// The bug of a name.

@@ -26,6 +26,8 @@ pub struct Plan {
     pub profiles: Vec<Profile>,
     /// Whether clients connect by themselves as soon as they run.
     pub connects: bool,
+    /// Whether a message on `provoke.panic` panics in the server.
+    pub provokes_panics: bool,
 }
 
 impl Plan {
@@ -53,7 +55,14 @@ impl Plan {
             profile.verbose = random.chance(1, 6);
             profile.headers = random.chance(5, 6);
         }
-        Plan { core_count: *random.one_of(cores), world, server: server_options(), profiles, connects: true }
+        Plan {
+            core_count: *random.one_of(cores),
+            world,
+            server: server_options(),
+            profiles,
+            connects: true,
+            provokes_panics: false,
+        }
     }
 }
 

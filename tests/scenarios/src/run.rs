@@ -67,10 +67,12 @@ impl<S: Script> Run<S> {
         let server_options = Arc::new(plan.server.clone());
         #[cfg(feature = "mutations")]
         let mutation = settings.mutation;
+        #[cfg(feature = "mutations")]
+        let provokes_panics = plan.provokes_panics;
         let server = world.add_node(plan.core_count, SERVER, move |core, core_count| {
             let shard = Shard::new(server_options.clone(), core, core_count, key, sender.clone());
             #[cfg(feature = "mutations")]
-            let shard = shard.with_mutation(mutation);
+            let shard = shard.with_mutation(mutation).with_provoked_panics(provokes_panics);
             shard
         });
         let play = Play { script, stage: Stage::new(plan.profiles.clone(), random) };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 #[test]
 fn a_seed_run_twice_is_the_same_twice() {
-    for scenario in &SCENARIOS {
+    for scenario in SCENARIOS {
         let mut digests = BTreeSet::new();
         for seed in 0..6 {
             let one = (scenario.run)(seed, &Settings::default());

@@ -91,3 +91,18 @@ fn seeds_that_found_a_fault_stay_good() {
         assert_eq!(outcome.violations, Vec::<String>::new(), "petrel-sim {name} --seed {seed}: {what}");
     }
 }
+
+#[test]
+fn who_may_get_in_gets_in_and_nobody_else() {
+    holds("logins");
+}
+
+#[test]
+fn what_is_denied_is_neither_published_nor_delivered() {
+    holds("permissions");
+}
+
+#[test]
+fn a_panic_costs_the_connection_that_caused_it_and_no_other() {
+    holds("panics");
+}

@@ -2,7 +2,6 @@
 
 use super::message::{self, Message, MessageId, Publication, headers, payload};
 use super::{ConnectionId, Ledger, Profile, SubscriptionId};
-use crate::subject::matches;
 use crate::wire::Received;
 
 /// What a message turned out to be.
@@ -68,8 +67,8 @@ impl Ledger {
         let message = &mut self.messages[number.0];
         let profile = &self.connections[subscription.connection.0].profile;
         is_whole(number, message, profile, received)?;
-        if !matches(&subscription.interest.pattern, &received.subject) {
-            return Err(format!("which {:?} does not match", subscription.interest.pattern));
+        if !subscription.interest.wants(&received.subject) {
+            return Err(format!("which {:?} does not match, or may not have", subscription.interest.pattern));
         }
         if message.publisher == subscription.connection && !profile.echo {
             return Err(format!("message {}, its own, without echo", number.0));

@@ -20,11 +20,23 @@ pub struct Profile {
     pub verbose: bool,
     /// Its level of the protocol: with 1 it understands INFO at any time.
     pub protocol: u8,
+    /// Further fields of CONNECT, each with a comma before it.
+    pub credentials: String,
+    /// It says nothing by itself, not even CONNECT.
+    pub is_silent: bool,
 }
 
 impl Default for Profile {
     fn default() -> Profile {
-        Profile { echo: true, headers: true, no_responders: false, verbose: false, protocol: 1 }
+        Profile {
+            echo: true,
+            headers: true,
+            no_responders: false,
+            verbose: false,
+            protocol: 1,
+            credentials: String::new(),
+            is_silent: false,
+        }
     }
 }
 

@@ -27,7 +27,6 @@ pub use message::{Message, MessageId, Publication, headers, payload};
 pub use subscription::{Interest, Subscription, SubscriptionId};
 
 use crate::effects::Effects;
-use crate::subject::matches;
 use connection::Ping;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -89,6 +88,11 @@ impl Ledger {
     /// A subscription that was made.
     pub fn subscription(&self, id: SubscriptionId) -> &Subscription {
         &self.subscriptions[id.0]
+    }
+
+    /// What clients may get of a subject changed, while nothing is under way: from now on this is denied.
+    pub fn deny(&mut self, id: SubscriptionId, subject: &str) {
+        self.subscriptions[id.0].interest.denied.push(subject.to_owned());
     }
 
     /// A connection that was made.
@@ -182,7 +186,7 @@ impl Ledger {
             let is_own = subscription.connection == id;
             if !subscription.is_sure()
                 || (is_own && !profile.echo)
-                || !matches(&subscription.interest.pattern, &publication.subject)
+                || !subscription.interest.wants(&publication.subject)
             {
                 continue;
             }
@@ -223,7 +227,7 @@ impl Ledger {
         self.connections[id.0].subscriptions.iter().any(|subscription| {
             let subscription = &self.subscriptions[subscription.0];
             let interest = &subscription.interest;
-            interest.queue.is_none() && subscription.is_sure() && matches(&interest.pattern, subject)
+            interest.queue.is_none() && subscription.is_sure() && interest.wants(subject)
         })
     }
 

@@ -1,6 +1,7 @@
 //! A subscription as its client knows it.
 
 use super::{ConnectionId, MessageId};
+use crate::subject::matches;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A subscription's number in the order of subscribing; also its sid on the wire.
@@ -18,6 +19,15 @@ pub struct Interest {
     pub max: Option<u32>,
     /// It stays as long as its connection.
     pub is_permanent: bool,
+    /// What its client may not get of it.
+    pub denied: Vec<String>,
+}
+
+impl Interest {
+    /// Whether messages on a subject are for it.
+    pub fn wants(&self, subject: &str) -> bool {
+        matches(&self.pattern, subject) && !self.denied.iter().any(|denied| matches(denied, subject))
+    }
 }
 
 /// A subscription.

@@ -83,7 +83,13 @@ fn plain() -> Interest {
 }
 
 fn member(max: Option<u32>) -> Interest {
-    Interest { pattern: "*".into(), queue: Some("g".into()), max, is_permanent: max.is_none() }
+    Interest {
+        pattern: "*".into(),
+        queue: Some("g".into()),
+        max,
+        is_permanent: max.is_none(),
+        ..Interest::default()
+    }
 }
 
 fn asker() -> Profile {

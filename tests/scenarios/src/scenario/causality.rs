@@ -89,7 +89,7 @@ impl Script for Conversation {
         // Some services have a group of one, so that requests travel as queue envelopes too.
         let queue = hand.random().chance(1, 3).then(|| "workers".to_owned());
         let pattern = format!("service.{}", hand.client);
-        hand.subscribe(Interest { pattern, queue, is_permanent: true, max: None });
+        hand.subscribe(Interest { pattern, queue, is_permanent: true, ..Interest::default() });
     }
 
     fn poked(&mut self, _: u32, hand: &mut Hand<'_>) {

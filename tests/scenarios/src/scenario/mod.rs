@@ -4,8 +4,12 @@ mod barrier;
 mod causality;
 mod chaos;
 mod lame_duck;
+mod logins;
 mod no_responders;
 mod order;
+#[cfg(feature = "mutations")]
+mod panics;
+mod permissions;
 mod queue_groups;
 mod stall;
 
@@ -25,7 +29,7 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 8] = [
+pub const SCENARIOS: &[Scenario] = &[
     order::SCENARIO,
     barrier::SCENARIO,
     causality::SCENARIO,
@@ -34,6 +38,10 @@ pub const SCENARIOS: [Scenario; 8] = [
     chaos::SCENARIO,
     stall::SCENARIO,
     lame_duck::SCENARIO,
+    logins::SCENARIO,
+    permissions::SCENARIO,
+    #[cfg(feature = "mutations")]
+    panics::SCENARIO,
 ];
 
 /// The scenario of a name.
