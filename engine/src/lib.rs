@@ -7,6 +7,8 @@ mod account;
 mod arena;
 #[cfg(feature = "benchmarks")]
 pub mod benchmarks;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod interest;
 mod lame_duck;
 mod mail;

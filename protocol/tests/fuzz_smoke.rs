@@ -53,6 +53,12 @@ fn headers() {
 }
 
 #[test]
+fn signature() {
+    let words: &[&[u8]] = &[b"=", b"==", b"-", b"_", b"+", b"/", b"A", b"\0"];
+    run("signature", fuzzing::signature, words);
+}
+
+#[test]
 fn connect() {
     let words: &[&[u8]] = &[
         b"{",

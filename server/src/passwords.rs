@@ -13,8 +13,8 @@ pub const WAITING_MAX: usize = 1000;
 /// Passwords that were right and are remembered, so that a crowd that comes back costs little. What is remembered names
 /// the hash as well: one that a reload takes out of the configuration is asked for no more.
 const REMEMBERED_MAX: usize = 10_000;
-/// How much the thread yields to those that carry messages.
-const NICENESS: i32 = 10;
+/// How much the thread yields to those that carry messages: where they take all there is, it gets a quarter of a CPU.
+const NICENESS: i32 = 5;
 
 /// What answers.
 type Answer = Box<dyn Fn(PasswordTicket, PasswordVerdict) + Send + Sync>;

@@ -101,16 +101,7 @@ impl ServerBuilder {
     /// Starts the server on given ports, as a restart does.
     fn try_start(&self, port: u16, monitor_port: u16) -> Result<Server, String> {
         let directory = TempDir::new().expect("a temporary directory");
-        let listen = if self.own_listen {
-            format!("port: {port}\nhttp_port: {monitor_port}\n")
-        } else {
-            format!("listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n")
-        };
-        let everywhere = std::env::var(CONFIG_VARIABLE).unwrap_or_default();
-        let config = format!("{everywhere}\n{}", self.config)
-            .replace("$DIRECTORY", &directory.path().display().to_string());
-        let config_path = directory.path().join("server.conf");
-        fs::write(&config_path, listen + &config).expect("the configuration file can be written");
+        let config_path = self.write_config(directory.path(), port, monitor_port);
         let (process, log) = self.spawn(&config_path);
         let mut server = Server {
             builder: self.clone(),
@@ -128,6 +119,20 @@ impl ServerBuilder {
             server.kill();
         }
         outcome.map(|()| server)
+    }
+
+    fn write_config(&self, directory: &Path, port: u16, monitor_port: u16) -> PathBuf {
+        let listen = if self.own_listen {
+            format!("port: {port}\nhttp_port: {monitor_port}\n")
+        } else {
+            format!("listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n")
+        };
+        let everywhere = std::env::var(CONFIG_VARIABLE).unwrap_or_default();
+        let config =
+            format!("{everywhere}\n{}", self.config).replace("$DIRECTORY", &directory.display().to_string());
+        let config_path = directory.join("server.conf");
+        fs::write(&config_path, listen + &config).expect("the configuration file can be written");
+        config_path
     }
 
     fn spawn(&self, config_path: &Path) -> (Child, Arc<Log>) {
@@ -213,6 +218,27 @@ impl Server {
         assert!(self.ended.is_none(), "the server has ended");
         let id = Pid::from_raw(self.process.id().cast_signed()).expect("process ids are above zero");
         kill_process(id, signal).expect("the process is ours");
+    }
+
+    /// Writes another configuration (as [`ServerBuilder::config`] takes it), has the server read it, and waits until it
+    /// says that it did.
+    ///
+    /// # Panics
+    ///
+    /// When it does not say so in time.
+    #[track_caller]
+    pub fn reload(&mut self, config: &str) {
+        const DONE: &str = "Reloaded server configuration";
+        let times = |log: &str| log.matches(DONE).count();
+        let before = times(&self.log());
+        self.builder.config = format!("{config}\n");
+        self.builder.write_config(self._directory.path(), self.port, self.monitor_port);
+        self.signal(Signal::HUP);
+        let deadline = Instant::now() + crate::PATIENCE;
+        while times(&self.log()) == before {
+            assert!(Instant::now() < deadline, "the server did not reload; its log:\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until the process has ended by itself.

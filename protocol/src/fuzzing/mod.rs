@@ -6,6 +6,7 @@ mod parser_model;
 
 use crate::client::{ConnectOptions, ParseLimits, Parsed, parse};
 use crate::headers as message_headers;
+use crate::identity::signature;
 use crate::subject;
 use crate::transform::Transform;
 use parser_model::{Ending, Model, Transcript};
@@ -114,6 +115,23 @@ pub fn headers(input: &[u8]) {
     if let Some(status) = message_headers::status(input) {
         assert!(input.starts_with(format!("NATS/1.0 {status:03}").as_bytes()));
     }
+}
+
+/// A public key (32 bytes), a nonce (15) and the text of a signature. Checked: what is accepted is a signature of the
+/// key, written in one of the two alphabets.
+pub fn signature(input: &[u8]) {
+    let Some((key, rest)) = input.split_first_chunk::<32>() else { return };
+    let Some((nonce, text)) = rest.split_at_checked(signature::NONCE_CHARACTERS) else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    if !signature::verify(key, nonce, text) {
+        return;
+    }
+    let standard: String = text.replace('-', "+").replace('_', "/");
+    let padded = format!("{}==", standard.trim_end_matches('='));
+    let bytes = data_encoding::BASE64.decode(padded.as_bytes()).expect("64 bytes in base64");
+    let parsed = ed25519_dalek::Signature::from_slice(&bytes).expect("64 bytes");
+    let key = ed25519_dalek::VerifyingKey::from_bytes(key).expect("it was used");
+    ed25519_dalek::Verifier::verify(&key, nonce, &parsed).expect("a signature");
 }
 
 /// The argument of a CONNECT. Checked: what serde_json can read has the same meaning here, and merging twice is

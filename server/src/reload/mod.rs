@@ -145,7 +145,7 @@ impl Reloader {
                 configured.file.as_ref().map(|file| file.digest.clone()).unwrap_or_default();
             about.config_load_time = configured.load_time;
             about.advertised = (engine_options.info.host.clone(), engine_options.info.port);
-            about.auth_required = engine_options.info.auth_required;
+            about.auth_required = engine_options.directory.auth_required();
         });
     }
 
