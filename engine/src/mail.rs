@@ -5,6 +5,7 @@ use crate::account::admission::Member;
 use crate::interest::InterestChange;
 use crate::order::ConnectionSnapshot;
 use crate::route::client_info::ClientInfo;
+use crate::route::trace::TracePart;
 use petrel_runtime::Detached;
 
 /// One mail. Mail of a pair of cores is handled in the order in which it was sent.
@@ -19,6 +20,8 @@ pub enum Mail {
     Spent(Batch),
     /// Answers to envelopes that asked whether anybody received them.
     Reports(Vec<Report>),
+    /// What became of followed messages of the receiver's.
+    Traced(Vec<TracePart>),
     /// Queue envelopes that nobody took, back to where they came from.
     Returned(Batch),
     /// Sessions of the receiving core that publish to a receiver that is nearly full.
@@ -109,6 +112,19 @@ pub(crate) struct Envelope {
     pub(crate) account: AccountId,
     /// Whether plain subscriptions get it.
     pub(crate) plain: bool,
+    /// Whether it is followed.
+    pub(crate) traced: Traced,
+}
+
+/// Whether a message is followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Traced {
+    #[default]
+    No,
+    /// While it is delivered.
+    Along,
+    /// And not delivered.
+    Only,
 }
 
 /// A message on its way to receivers.
@@ -182,7 +198,15 @@ impl Batch {
             tried,
             account: origin.account,
             plain,
+            traced: Traced::No,
         });
+    }
+
+    /// Says of the message pushed last that it is followed.
+    pub(crate) fn mark_last(&mut self, traced: Traced) {
+        if let Some(envelope) = self.envelopes.last_mut() {
+            envelope.traced = traced;
+        }
     }
 
     /// The message of one of this batch's envelopes.

@@ -12,6 +12,7 @@ use crate::order::{CoreStatistics, Notice, Order};
 use crate::route::large::Source;
 use crate::route::no_responders::PendingReports;
 use crate::route::service_reply::PendingReplies;
+use crate::route::trace::{PendingTraces, TracePart, Tracing};
 use crate::session::client::Session;
 use crate::session::keepalive::TimerKind;
 use crate::session::outbound::BufferPool;
@@ -36,6 +37,7 @@ pub(crate) struct Outgoing {
     pub(crate) envelopes: Batch,
     pub(crate) returned: Batch,
     pub(crate) reports: Vec<Report>,
+    pub(crate) traced: Vec<TracePart>,
     pub(crate) stalls: Vec<Stall>,
     /// Large batches of that core that are worked off: they go back to be filled again.
     pub(crate) spent: Vec<Batch>,
@@ -80,6 +82,11 @@ pub struct Shard {
     pub(crate) source: Source,
     pub(crate) pending_reports: PendingReports,
     pub(crate) pending_replies: PendingReplies,
+    /// The message at hand, while it is followed.
+    pub(crate) tracing: Option<Box<Tracing>>,
+    pub(crate) pending_traces: PendingTraces,
+    /// What the message at hand was called before a mapping, when it may be followed.
+    pub(crate) mapped_from: Option<Box<[u8]>>,
     /// Barriers under way: token to session and its connection id.
     pub(crate) barriers: HashMap<u64, (u32, u64), ahash::RandomState>,
     /// Tokens of barriers and reports; 0 is never one.
@@ -136,6 +143,9 @@ impl Shard {
             source: Source::default(),
             pending_reports: PendingReports::new(hasher.clone()),
             pending_replies: PendingReplies::new(hasher.clone(), core.0),
+            tracing: None,
+            pending_traces: PendingTraces::new(hasher.clone()),
+            mapped_from: None,
             barriers: HashMap::with_hasher(hasher.clone()),
             next_token: 1,
             last_offer_taken: false,
@@ -219,6 +229,10 @@ impl Shard {
         if !outgoing.reports.is_empty() {
             io.mail(core, Mail::Reports(std::mem::take(&mut outgoing.reports)));
         }
+        // Behind what comes back: the core there sends that on, and waits for one more part.
+        if !outgoing.traced.is_empty() {
+            io.mail(core, Mail::Traced(std::mem::take(&mut outgoing.traced)));
+        }
         if !outgoing.stalls.is_empty() {
             io.mail(core, Mail::Stalls(std::mem::take(&mut outgoing.stalls)));
         }
@@ -260,6 +274,11 @@ impl Shard {
             }
             Mail::Reports(reports) => self.take_reports(&reports, io),
             Mail::Returned(batch) => self.retry_returned(&batch, io),
+            Mail::Traced(parts) => {
+                for part in parts {
+                    self.take_trace_part(part, io);
+                }
+            }
             Mail::Stalls(stalls) => self.take_stalls(&stalls, io),
             Mail::Barrier(token) => {
                 // What this core owes the sender goes ahead of the answer.

@@ -49,6 +49,8 @@ pub(crate) struct Edges {
     pub(crate) streams: Vec<Arc<StreamImport>>,
     /// What it asks of others.
     pub(crate) services: Vec<Arc<ServiceImport>>,
+    /// Where traces of messages with a sampled parent go.
+    pub(crate) message_trace: Option<config::MessageTrace>,
 }
 
 /// What is compiled for every account, by id.
@@ -76,6 +78,7 @@ pub(super) fn compile(
     for configured in &options.accounts {
         let Some(id) = (compilation.account)(&configured.name) else { continue };
         compilation.edges[id.index()].mappings = Mappings::compile(&configured.mappings, cluster)?;
+        compilation.edges[id.index()].message_trace.clone_from(&configured.message_trace);
         let exists = |name: &str| (compilation.account)(name).is_some();
         let exports = Exports::compile(configured, !options.no_system_account, exists)?;
         compilation.exports[id.index()] = exports;
@@ -113,10 +116,10 @@ impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
     fn add_stream(&mut self, importer: &config::Account, import: &config::Import) -> Result<(), EdgesError> {
         let (kind, subject) = ("stream", &import.subject);
         let (here, there) = self.ends(importer, import, kind)?;
-        let allow_trace = self.exports[there.index()]
-            .stream(subject, &importer.name)
-            .ok_or_else(|| EdgesError::NotAuthorized { kind, subject: subject.clone() })?;
-        let compiled = StreamImport::compile(import, there, allow_trace)?;
+        if !self.exports[there.index()].offers_stream(subject, &importer.name) {
+            return Err(EdgesError::NotAuthorized { kind, subject: subject.clone() });
+        }
+        let compiled = StreamImport::compile(import, there)?;
         let known = &self.edges[here.index()].streams;
         if known.iter().any(|other| {
             other.exporter == there && other.there == compiled.there && other.here == compiled.here

@@ -33,7 +33,6 @@ struct Offer<'c> {
     subject: &'c str,
     accounts: Option<&'c [String]>,
     token_position: Option<usize>,
-    allow_trace: bool,
     /// `None`: a stream.
     service: Option<Service>,
 }
@@ -87,7 +86,6 @@ impl<'c> Exports<'c> {
                 subject: &export.subject,
                 accounts: export.accounts.as_deref(),
                 token_position: export.account_token_position,
-                allow_trace: export.allow_trace,
                 service,
             });
         }
@@ -99,9 +97,9 @@ impl<'c> Exports<'c> {
         self.find(subject, importer, true).and_then(|offer| offer.service.clone())
     }
 
-    /// Whether `importer` may take a stream; then whether traces of messages pass.
-    pub(super) fn stream(&self, subject: &str, importer: &str) -> Option<bool> {
-        self.find(subject, importer, false).map(|offer| offer.allow_trace)
+    /// Whether `importer` may take a stream.
+    pub(super) fn offers_stream(&self, subject: &str, importer: &str) -> bool {
+        self.find(subject, importer, false).is_some()
     }
 
     fn find(&self, subject: &str, importer: &str, is_service: bool) -> Option<&Offer<'c>> {

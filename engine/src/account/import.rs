@@ -55,11 +55,7 @@ pub(super) fn numbered(text: &str) -> String {
 }
 
 impl StreamImport {
-    pub(super) fn compile(
-        import: &config::Import,
-        exporter: AccountId,
-        allow_trace: bool,
-    ) -> Result<StreamImport, EdgesError> {
+    pub(super) fn compile(import: &config::Import, exporter: AccountId) -> Result<StreamImport, EdgesError> {
         let there = &import.subject;
         let written = match (&import.prefix, &import.to) {
             (Some(prefix), _) => format!("{}.{there}", prefix.strip_suffix('.').unwrap_or(prefix)),
@@ -83,7 +79,7 @@ impl StreamImport {
             here: inwards.pattern().into(),
             inwards,
             outwards,
-            allow_trace: allow_trace && import.allow_trace,
+            allow_trace: import.allow_trace,
         })
     }
 }

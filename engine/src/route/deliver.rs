@@ -25,6 +25,9 @@ impl Shard {
         report: u64,
         io: &mut Io<'_, Mail>,
     ) -> (bool, u32) {
+        if self.tracing.is_some() {
+            return self.route_traced(origin, message, found, report, io);
+        }
         let mut received = false;
         for subscription in &found.plain {
             received |= self.deliver_to(*subscription, origin, message, io);

@@ -1,6 +1,6 @@
 //! Messages of other cores' clients for sessions of this core.
 
-use crate::mail::{Batch, Envelope, Mail, Message, Origin, Report};
+use crate::mail::{Batch, Envelope, Mail, Message, Origin, Report, Traced};
 use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_runtime::{CoreId, Io};
@@ -21,7 +21,13 @@ impl Shard {
             };
             let found = self.accounts[envelope.account.index()].interest.lookup(message.subject);
             let mut delivered = false;
-            if envelope.plain {
+            if envelope.traced != Traced::No {
+                let (received, untaken) = self.deliver_traced(&origin, batch, envelope, &found, io);
+                delivered = received;
+                for name in untaken {
+                    self.give_back(&origin, envelope, &message, name);
+                }
+            } else if envelope.plain {
                 for subscription in &found.plain {
                     delivered |= self.deliver_to(*subscription, &origin, &message, io);
                 }
@@ -29,10 +35,11 @@ impl Shard {
             if let Some(beyond) = &found.beyond
                 && beyond.owner == Some(self.core.0)
                 && envelope.plain
+                && envelope.traced != Traced::Only
             {
                 delivered |= self.answer(&origin, &message, io);
             }
-            if envelope.queues_bytes > 0 {
+            if envelope.queues_bytes > 0 && envelope.traced == Traced::No {
                 for name in batch.queues(envelope) {
                     let queue = found.queues.iter().find(|queue| *queue.name == *name);
                     let taken = queue.is_some_and(|queue| {
@@ -63,5 +70,6 @@ impl Shard {
         let names = std::iter::once(name);
         let returned = &mut self.outgoing[usize::from(origin.core)].returned;
         returned.push(origin, message, false, names, envelope.report, tried);
+        returned.mark_last(envelope.traced);
     }
 }

@@ -11,3 +11,6 @@ pub(crate) mod service;
 pub(crate) mod service_latency;
 pub(crate) mod service_reply;
 mod stall;
+pub(crate) mod trace;
+mod trace_event;
+mod trace_route;

@@ -5,7 +5,7 @@
 //! same chance.
 
 use crate::interest::QueueMatch;
-use crate::mail::{Batch, Mail, Message, Origin};
+use crate::mail::{Batch, Mail, Message, Origin, Traced};
 use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_runtime::{CoreId, Io};
@@ -76,7 +76,13 @@ impl Shard {
             for name in batch.queues(envelope) {
                 let Some(queue) = found.queues.iter().find(|queue| *queue.name == *name) else { continue };
                 let start = self.pick(queue.local.len().max(1));
-                if self.offer_local(&queue.local, start, &origin, &message, io) {
+                let is_traced = envelope.traced != Traced::No;
+                let taken = if is_traced {
+                    self.retry_traced(envelope, &queue.local, start, &origin, &message, io)
+                } else {
+                    self.offer_local(&queue.local, start, &origin, &message, io)
+                };
+                if taken {
                     self.report_delivered(envelope.report);
                     continue;
                 }
@@ -87,7 +93,11 @@ impl Shard {
                     let names = std::iter::once(name);
                     outgoing.envelopes.push(&origin, &message, false, names, envelope.report, envelope.tried);
                     self.statistics.mails_sent += 1;
+                    self.outgoing[core.index()].envelopes.mark_last(envelope.traced);
                     self.expect_another_report(envelope.report);
+                    if is_traced {
+                        self.expect_another_part(envelope.report);
+                    }
                     if let Some(session) = self.sessions.get_mut(envelope.session)
                         && session.cid == envelope.cid
                     {

@@ -4,6 +4,8 @@
 use super::client_info::{ClientInfo, REQUEST_INFO, with_header};
 use super::service_latency::{Measured, Outcome};
 use super::service_reply::{self, Pending};
+use super::trace::{DESTINATION, DISABLED};
+use super::trace_event::Event;
 use crate::account::{AccountId, Mapped, ServiceImport};
 use crate::interest::{Beyond, Match};
 use crate::mail::{Mail, Message, Origin, Responder};
@@ -11,6 +13,7 @@ use crate::mutation::Mutation;
 use crate::session::keepalive::TimerKind;
 use crate::shard::{NO_SESSION, Shard};
 use petrel_config::ResponseType;
+use petrel_protocol::headers;
 use petrel_runtime::{CoreId, Io};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -116,6 +119,8 @@ impl Shard {
         let reply = token.map(|token| self.reply_subject(token));
         let info = serde_json::to_vec(&asker).expect("what is known of a client is plain data");
         let (bytes, header_bytes) = with_header(message.bytes, message.header_bytes, REQUEST_INFO, &info);
+        let (bytes, header_bytes) =
+            self.trace_request(import, message.subject, &subject, bytes, header_bytes, io);
         let there = Origin { account: import.exporter, ..*origin };
         let request = Message {
             subject: &subject,
@@ -124,16 +129,21 @@ impl Shard {
             bytes: &bytes,
         };
         let found = self.accounts[import.exporter.index()].interest.lookup(&subject);
+        // What the exporter does not let pass goes on unseen.
+        let unseen = if import.service.allow_trace { None } else { self.tracing.take() };
         let received_before = std::mem::take(&mut journey.reached.received);
         let envelopes_before = journey.reached.envelopes;
-        let (received, envelopes) = self.route(&there, &request, &found, journey.report, io);
+        let is_delivered = unseen.as_ref().is_none_or(|tracing| !tracing.only);
+        let (received, envelopes) =
+            if is_delivered { self.route(&there, &request, &found, journey.report, io) } else { (true, 0) };
         journey.reached.received = received;
         journey.reached.envelopes += envelopes;
-        if let Some(beyond) = &found.beyond {
+        if let Some(beyond) = found.beyond.as_ref().filter(|_| is_delivered) {
             journey.length += 1;
             self.follow(&there, &request, beyond, journey, io);
             journey.length -= 1;
         }
+        self.tracing = self.tracing.take().or(unseen);
         (journey.asker, journey.shares) = earlier;
         let is_taken = journey.reached.received || journey.reached.envelopes > envelopes_before;
         journey.reached.received |= received_before;
@@ -142,6 +152,40 @@ impl Shard {
             Some(token) => self.request_failed(token, io),
             None => {}
         }
+    }
+
+    /// Notes that a followed message goes to another account, and gives it the destination that traces have there.
+    fn trace_request(
+        &mut self,
+        import: &ServiceImport,
+        from: &[u8],
+        to: &[u8],
+        bytes: Vec<u8>,
+        header_bytes: usize,
+        io: &mut Io<'_, Mail>,
+    ) -> (Vec<u8>, usize) {
+        let Some(tracing) = &mut self.tracing else { return (bytes, header_bytes) };
+        let exporter = &self.accounts[import.exporter.index()].name;
+        tracing.events.push(Event::service_import(io.wall_clock(), exporter, from, to));
+        if headers::value(&bytes[..header_bytes], DESTINATION).is_none() {
+            return (bytes, header_bytes);
+        }
+        if !import.service.allow_trace {
+            return with_header(&bytes, Some(header_bytes), DESTINATION, DISABLED);
+        }
+        let threshold = import.service.threshold;
+        let pending = Pending {
+            importer: tracing.account,
+            reply: tracing.destination.clone(),
+            exporter: import.exporter,
+            response: ResponseType::Stream,
+            threshold,
+            due: io.now().after(threshold),
+            measured: None,
+        };
+        let token = self.remember(pending, io);
+        let subject = self.reply_subject(token);
+        with_header(&bytes, Some(header_bytes), DESTINATION, &subject)
     }
 
     /// What the exporter's mappings make of the subject of a service.

@@ -3,6 +3,7 @@
 use super::operations::Flow;
 use crate::account::Mapped;
 use crate::mail::{Mail, Message};
+use crate::route::trace::may_be_traced;
 use crate::shard::Shard;
 use petrel_runtime::Io;
 
@@ -20,6 +21,12 @@ impl Shard {
             let (from, to) = (text(message.subject), text(&subject));
             tracing::trace!("{} - <<- [MAPPING {from} -> {to}]", session.label());
         }
+        if let Some(headers) = message.header_bytes
+            && outcome != Mapped::Same
+            && may_be_traced(&message.bytes[..headers], account.edges.message_trace.is_some())
+        {
+            self.mapped_from = Some(message.subject.into());
+        }
         let flow = match outcome {
             Mapped::Same => self.publish_as(key, message, io),
             // Upstream publishes what it drops to a subject that nobody can want; so a request is told that nobody
@@ -29,6 +36,7 @@ impl Shard {
             }
         };
         self.mapped_subject = subject;
+        self.mapped_from = None;
         flow
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod closed;
 pub(crate) mod closing;
 mod connecting;
+mod following;
 mod input;
 pub(crate) mod keepalive;
 pub(crate) mod login;

@@ -5,6 +5,7 @@ use super::operations::Flow;
 use crate::interest::{Beyond, Match};
 use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
+use crate::route::trace::may_be_traced;
 use crate::shard::Shard;
 use petrel_protocol::client::{ClosedReason, ProtocolError};
 use petrel_protocol::quote::go_quote;
@@ -65,7 +66,13 @@ impl Shard {
         if verbose {
             self.acknowledge(key, io);
         }
-        let found = self.accounts[origin.account.index()].interest.lookup(message.subject);
+        let account = &mut self.accounts[origin.account.index()];
+        if let Some(headers) = message.header_bytes
+            && may_be_traced(&message.bytes[..headers], account.edges.message_trace.is_some())
+        {
+            return self.publish_followed(key, &origin, message, wants_notice, io);
+        }
+        let found = account.interest.lookup(message.subject);
         let flow = if !found.is_empty() || wants_notice {
             self.route_published(key, &origin, message, &found, wants_notice, io)
         } else {
@@ -76,7 +83,7 @@ impl Shard {
     }
 
     #[inline]
-    fn route_published(
+    pub(super) fn route_published(
         &mut self,
         key: u32,
         origin: &Origin,
