@@ -17,9 +17,19 @@ pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_petrel-server")
 }
 
-/// Runs the binary to its end.
+/// Runs the binary to its end, which must come soon: one that goes on as a server is ended and fails the test.
 pub fn run(arguments: &[&str]) -> Output {
-    Command::new(binary()).args(arguments).output().unwrap()
+    let mut command = Command::new(binary());
+    let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!("it goes on with {arguments:?}: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
 }
 
 /// Standard error of a run as text.
