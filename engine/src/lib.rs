@@ -27,7 +27,7 @@ pub use account::{
 pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
-pub use options::{Limits, Options};
+pub use options::{Limits, Options, Trace};
 pub use order::{
     ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, PasswordCheck, PasswordTicket,
     PasswordVerdict, SubscriptionSnapshot,

@@ -38,11 +38,24 @@ pub struct Options {
     pub lame_duck_grace_period: Duration,
     /// How many closed connections are remembered for `/connz`.
     pub closed_clients_max: usize,
-    /// Log every protocol line (`-V`).
-    pub trace: bool,
+    /// Which protocol lines are logged.
+    pub trace: Trace,
     /// Bytes of out-buffers, spilled mail and partial input that one core may hold before it closes the
     /// slowest receivers; half of the memory at hand divided by the cores.
     pub memory_budget_bytes: usize,
+}
+
+/// Which protocol lines are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Any at all (`-V`).
+    pub on: bool,
+    /// Those of clients in the system account as well (`-VV`).
+    pub system_account: bool,
+    /// Of messages the headers, not the payload.
+    pub headers_only: bool,
+    /// Bytes of a message that are shown; 0: all.
+    pub message_bytes_max: usize,
 }
 
 /// Limits of clients. Negative or zero values mean what upstream means by them; see each.
@@ -92,7 +105,7 @@ impl Default for Options {
             lame_duck_duration: Duration::from_secs(120),
             lame_duck_grace_period: Duration::from_secs(10),
             closed_clients_max: 10_000,
-            trace: false,
+            trace: Trace::default(),
             memory_budget_bytes: 512 * 1024 * 1024,
         }
     }

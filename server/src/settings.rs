@@ -213,7 +213,7 @@ pub fn engine_options(
         lame_duck_duration: options.lame_duck_duration(),
         lame_duck_grace_period: options.lame_duck_grace_period(),
         closed_clients_max: size(or_default(options.closed_clients_max, defaults::CLOSED_CLIENTS_MAX)),
-        trace: is_traced(&options.log),
+        trace: trace(&options.log),
         memory_budget_bytes: usize::try_from(budget).unwrap_or(usize::MAX),
     })
 }
@@ -221,6 +221,15 @@ pub fn engine_options(
 /// Whether protocol lines are logged: the finer switches imply it.
 pub fn is_traced(log: &LogOptions) -> bool {
     [log.trace, log.trace_verbose, log.trace_headers].contains(&Some(true))
+}
+
+fn trace(log: &LogOptions) -> engine::Trace {
+    engine::Trace {
+        on: is_traced(log),
+        system_account: log.trace_verbose == Some(true),
+        headers_only: log.trace_headers == Some(true),
+        message_bytes_max: size(log.traced_msg_len_max.unwrap_or(0)),
+    }
 }
 
 fn server_info(

@@ -155,3 +155,57 @@ fn a_blocked_pipe_holds_nobody_up_and_losses_are_told() {
     assert!(text.contains("log lines were dropped because the log could not be written fast enough\n"));
     assert!(text.contains("[INF] Server Exiting..\n"));
 }
+
+/// What a server logs of a client that says a bit of everything, as `<<- [...]` and `->> [...]`.
+fn traced(config: &str, flags: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nats.conf");
+    fs::write(&file, config).unwrap();
+    let mut arguments = vec!["-c", file.to_str().unwrap(), "-T=false"];
+    arguments.extend(flags);
+    let server = support::Server::start(&arguments);
+    let mut client = server.raw_client();
+    client.send(
+        "CONNECT {\"verbose\":false,\"headers\":true,\"user\":\"x\",\"pass\":\"hunter2\"}\r\nPING\r\nSUB a.* q 1\r\n\
+         SUB b 2\r\nUNSUB 2 5\r\nPUB a.b r 11\r\nhello\x01world\r\nHPUB b 18 20\r\nNATS/1.0\r\nX: y\r\n\r\nok\r\nUNSUB 1\r\n\
+         FOO\r\n",
+    );
+    client.wait_for("-ERR");
+    server.wait_for_log("-ERR");
+    let log = server.log();
+    assert!(!log.contains("hunter2"), "{log}");
+    let lines = log.lines().filter(|line| line.contains("[TRC]") && !line.contains("[CONNECT "));
+    lines.map(|line| line[line.find("<<-").or(line.find("->>")).unwrap()..].to_owned() + "\n").collect()
+}
+
+#[test]
+fn protocol_lines_read_as_upstreams() {
+    let expected = r#"<<- [PING]
+->> [PONG]
+<<- [SUB a.* q 1]
+<<- [SUB b 2]
+<<- [UNSUB 2 5]
+<<- [PUB a.b r 11]
+<<- MSG_PAYLOAD: ["hello\x01world"]
+->> [MSG a.b 1 r 11]
+->> MSG_PAYLOAD: ["hello\x01world"]
+<<- [HPUB b 18 20]
+<<- MSG_PAYLOAD: ["NATS/1.0\r\nX: y\r\n\r\nok"]
+->> [HMSG b 2 18 20]
+->> MSG_PAYLOAD: ["NATS/1.0\r\nX: y\r\n\r\nok"]
+<<- [UNSUB 1]
+->> [-ERR Unknown Protocol Operation]
+"#;
+    assert_eq!(traced("server_tags: a", &["-V"]), expected);
+    assert_eq!(traced("trace: true", &["-DV=true"]), expected);
+    let short = expected
+        .replace("\"hello\\x01world\"", "\"hello...\"")
+        .replace("\"NATS/1.0\\r\\nX: y\\r\\n\\r\\nok\"", "\"NATS/...\"");
+    assert_eq!(traced("max_traced_msg_len: 5", &["-VV"]), short);
+    let without_payloads: String = expected
+        .replace("\\r\\n\\r\\nok\"", "\"")
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("hello"))
+        .collect();
+    assert_eq!(traced("trace_headers: true", &[]), without_payloads);
+}

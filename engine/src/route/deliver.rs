@@ -169,6 +169,9 @@ impl Shard {
             receiver.touched = true;
             self.touched.push(receiver_key);
         }
+        if self.options.trace.on {
+            self.trace_delivery(receiver_key, subscription_key, origin.account, message);
+        }
         if is_full {
             self.buffer_is_full(receiver_key, io);
         }

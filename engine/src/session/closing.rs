@@ -178,6 +178,9 @@ impl Shard {
         if let Some(error) = error {
             tracing::debug!("{} - Client connection is closing: {error}", session.label());
             encode::error(&mut session.out.current, &error.to_string());
+            if self.options.trace.on {
+                self.trace_answer(key, &format!("-ERR {error}"));
+            }
         }
         self.remove_all_subscriptions(key);
         // Whoever comes next may have its place at once.

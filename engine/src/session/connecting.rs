@@ -44,6 +44,10 @@ impl Shard {
     pub(crate) fn send_pong(&mut self, key: u32, io: &mut Io<'_, Mail>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.out.current.extend_from_slice(encode::PONG);
+        if self.options.trace.on {
+            self.trace_answer(key, "PONG");
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
         let first = session.connected && !std::mem::replace(&mut session.ponged, true);
         if first && session.understands_info {
             let mut info = self.info_for(key);

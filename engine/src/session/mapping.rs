@@ -16,7 +16,7 @@ impl Shard {
         subject.clear();
         let outcome =
             account.mapped.map(&account.edges.mappings, message.subject, &mut subject, || io.random());
-        if self.options.trace && outcome != Mapped::Same {
+        if self.options.trace.on && outcome != Mapped::Same {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let (from, to) = (text(message.subject), text(&subject));
             tracing::trace!("{} - <<- [MAPPING {from} -> {to}]", session.label());

@@ -19,3 +19,4 @@ pub(crate) mod replies;
 pub(crate) mod rights;
 mod shadows;
 pub(crate) mod subscribing;
+mod trace;
