@@ -2,10 +2,11 @@
 
 use crate::account::admission::Admissions;
 use crate::mail::{Handoff, Mail};
-use crate::order::{ConnectionSnapshot, Notice};
+use crate::order::Notice;
 use crate::session::client::Session;
 use crate::session::closed::ClosedConnections;
 use crate::shard::Shard;
+use crate::snapshot::ConnectionSnapshot;
 use petrel_protocol::client::{ClosedReason, ProtocolError, ServerInfo};
 use petrel_runtime::{CoreId, Io, ListenOptions, ListenerId, SocketId};
 

@@ -94,8 +94,15 @@ impl<T> Arena<T> {
 
     /// All keys and values in the order of keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.chunks.iter().enumerate().flat_map(|(chunk_index, chunk)| {
-            chunk.iter().enumerate().filter_map(move |(index, slot)| match slot {
+        self.iter_from(0)
+    }
+
+    /// Keys and values from a key on, in the order of keys.
+    pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
+        let first = from as usize >> CHUNK_BITS;
+        self.chunks.iter().enumerate().skip(first).flat_map(move |(chunk_index, chunk)| {
+            let skipped = if chunk_index == first { from as usize & (CHUNK - 1) } else { 0 };
+            chunk.iter().enumerate().skip(skipped).filter_map(move |(index, slot)| match slot {
                 Slot::Used(value) => {
                     Some((u32::try_from((chunk_index << CHUNK_BITS) + index).unwrap_or(NONE), value))
                 }
@@ -122,6 +129,8 @@ mod tests {
         let again: Vec<u32> = (0..1000).map(|value| arena.insert(value + 5000)).collect();
         assert!(again.iter().all(|key| (*key as usize) < 2000));
         assert_eq!(arena.iter().count(), 2000);
+        assert!(arena.iter_from(700).map(|(key, _)| key).eq(700..2000));
+        assert_eq!(arena.iter_from(9999).count(), 0);
         assert_eq!(arena.get(keys[1]), Some(&1));
     }
 

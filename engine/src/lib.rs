@@ -20,6 +20,7 @@ mod route;
 mod session;
 mod shard;
 mod snapshot;
+mod system;
 
 pub use account::{
     AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User,
@@ -28,8 +29,10 @@ pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 pub use options::{Limits, Options, Trace};
-pub use order::{
-    ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, PasswordCheck, PasswordTicket,
-    PasswordVerdict, SubscriptionSnapshot,
-};
+pub use order::{CoreStatistics, Notice, Order, PasswordCheck, PasswordTicket, PasswordVerdict};
 pub use shard::Shard;
+pub use snapshot::{
+    AccountPage, AccountQuery, AccountSnapshot, ConnectionPage, ConnectionQuery, ConnectionSnapshot,
+    SubscriptionCursor, SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot,
+};
+pub use system::{Publication, SystemNotice, SystemRequest, Warning};

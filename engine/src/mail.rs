@@ -3,9 +3,9 @@
 use crate::account::AccountId;
 use crate::account::admission::Member;
 use crate::interest::InterestChange;
-use crate::order::ConnectionSnapshot;
 use crate::route::client_info::ClientInfo;
 use crate::route::trace::TracePart;
+use crate::snapshot::ConnectionSnapshot;
 use petrel_runtime::Detached;
 
 /// One mail. Mail of a pair of cores is handled in the order in which it was sent.

@@ -38,6 +38,8 @@ pub struct Options {
     pub lame_duck_grace_period: Duration,
     /// How many closed connections are remembered for `/connz`.
     pub closed_clients_max: usize,
+    /// Whether requests to the system account are answered and events are told.
+    pub system_services: bool,
     /// Which protocol lines are logged.
     pub trace: Trace,
     /// Bytes of out-buffers, spilled mail and partial input that one core may hold before it closes the
@@ -105,6 +107,7 @@ impl Default for Options {
             lame_duck_duration: Duration::from_secs(120),
             lame_duck_grace_period: Duration::from_secs(10),
             closed_clients_max: 10_000,
+            system_services: false,
             trace: Trace::default(),
             memory_budget_bytes: 512 * 1024 * 1024,
         }

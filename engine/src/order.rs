@@ -2,20 +2,41 @@
 
 use crate::account::Secret;
 use crate::options::Options;
-use petrel_protocol::client::ClosedReason;
-use petrel_runtime::{CoreId, WallTime};
+use crate::snapshot::{
+    AccountPage, AccountQuery, ConnectionPage, ConnectionQuery, SubscriptionPage, SubscriptionQuery,
+};
+use crate::system::{Publication, SystemNotice, Warning};
+use petrel_runtime::CoreId;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 /// An order to one core. Answers come through the sender that the order carries; a sender whose receiver is
 /// gone is ignored.
 pub enum Order {
     /// Report the counters.
     Statistics(crossbeam_channel::Sender<CoreStatistics>),
-    /// Report the connections that the query selects, unsorted and unpaged: the asker merges all cores.
-    /// Closed ones are reported by core 0, which owns the ring.
-    Connections(ConnectionQuery, crossbeam_channel::Sender<Vec<ConnectionSnapshot>>),
+    /// Report a page of the connections that the query selects, unsorted: the asker merges all pages of all
+    /// cores. Closed ones are reported by core 0, which owns the ring.
+    Connections(ConnectionQuery, crossbeam_channel::Sender<ConnectionPage>),
+    /// Report a page of the subscriptions that the query selects.
+    Subscriptions(SubscriptionQuery, crossbeam_channel::Sender<SubscriptionPage>),
+    /// Report a page of the accounts that the query selects.
+    Accounts(AccountQuery, crossbeam_channel::Sender<AccountPage>),
+    /// Publish a message as the server itself.
+    Publish(Publication),
+    /// Say for each of these subjects of the system account whether somebody wants it.
+    Interested(Vec<String>, crossbeam_channel::Sender<Vec<bool>>),
+    /// So many [`Notice::System`] of this core, and so many bytes in them, are worked off.
+    SystemHandled {
+        /// How many.
+        notices: usize,
+        /// Bytes in them.
+        bytes: usize,
+    },
+    /// Close a client; answer whether it is on this core.
+    Kick(u64, crossbeam_channel::Sender<bool>),
+    /// Tell a client that the server will go; answer what became of it.
+    Warn(u64, crossbeam_channel::Sender<Warning>),
     /// First step of a reload: get to know the new accounts, then answer. All cores answer before the next step.
     PrepareReload(Arc<Options>, crossbeam_channel::Sender<()>),
     /// Second step of a reload: go over to these options, then answer.
@@ -39,6 +60,8 @@ pub enum Notice {
     LameDuckEnded,
     /// Check a password off the cores, then answer with [`Order::PasswordChecked`].
     CheckPassword(PasswordCheck),
+    /// Something for the system account's services, of this core.
+    System(CoreId, Box<SystemNotice>),
 }
 
 /// Who waits for a password to be checked.
@@ -128,60 +151,6 @@ pub struct CoreStatistics {
     pub reports_awaited: u64,
     /// Requests to other accounts that were given up because too many waited for an answer.
     pub requests_given_up: u64,
-}
-
-/// Which connections to report.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectionQuery {
-    /// Open ones.
-    pub open: bool,
-    /// Closed ones.
-    pub closed: bool,
-    /// Only this connection.
-    pub cid: Option<u64>,
-    /// Include the subjects of subscriptions.
-    pub subscriptions: bool,
-    /// Only connections of this user.
-    pub user: Option<String>,
-    /// Only connections of this account.
-    pub account: Option<String>,
-}
-
-/// A connection as monitoring shows it.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct ConnectionSnapshot {
-    pub cid: u64,
-    pub address: SocketAddr,
-    pub start: WallTime,
-    pub last_activity: WallTime,
-    /// When and why it was closed.
-    pub stop: Option<(WallTime, ClosedReason)>,
-    pub rtt: Option<Duration>,
-    pub pending_bytes: u64,
-    pub in_msgs: u64,
-    pub out_msgs: u64,
-    pub in_bytes: u64,
-    pub out_bytes: u64,
-    pub stalls: u64,
-    pub name: String,
-    pub lang: String,
-    pub version: String,
-    pub user: Option<String>,
-    pub account: String,
-    pub subscription_count: u64,
-    pub subscriptions: Vec<SubscriptionSnapshot>,
-}
-
-/// A subscription as monitoring shows it.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct SubscriptionSnapshot {
-    pub subject: String,
-    pub queue: Option<String>,
-    pub sid: String,
-    /// Messages delivered.
-    pub msgs: u64,
-    /// Deliveries after which it ends; 0: none.
-    pub max: u64,
+    /// Requests to the system account and events that were dropped because too many waited.
+    pub dropped_system_notices: u64,
 }

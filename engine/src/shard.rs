@@ -17,6 +17,7 @@ use crate::session::client::Session;
 use crate::session::keepalive::TimerKind;
 use crate::session::outbound::BufferPool;
 use crate::session::rights::RightsByUser;
+use crate::system::SystemQueue;
 use hashbrown::HashMap;
 use petrel_protocol::client::{ClosedReason, ParseLimits};
 use petrel_runtime::{CoreId, Event, Io, Program, SocketId};
@@ -110,6 +111,7 @@ pub struct Shard {
     /// Core 0 only.
     pub(crate) acceptor: Option<Acceptor>,
     pub(crate) lame_duck: Option<LameDuck>,
+    pub(crate) system: SystemQueue,
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::mutation::Mutation>,
     #[cfg(feature = "mutations")]
@@ -158,6 +160,7 @@ impl Shard {
             sid_hasher: hasher,
             random: 1,
             lame_duck: None,
+            system: SystemQueue::default(),
             options,
             core,
             core_count,
@@ -311,6 +314,23 @@ impl Shard {
             Order::Connections(query, answer) => {
                 let _ = answer.send(self.connections(&query, io));
             }
+            Order::Subscriptions(query, answer) => {
+                let _ = answer.send(self.subscriptions(&query));
+            }
+            Order::Accounts(query, answer) => {
+                let _ = answer.send(self.account_page(&query));
+            }
+            Order::Publish(publication) => self.publish_as_server(&publication, io),
+            Order::Interested(subjects, answer) => {
+                let _ = answer.send(self.interested(&subjects));
+            }
+            Order::SystemHandled { notices, bytes } => self.system.handled(notices, bytes),
+            Order::Kick(cid, answer) => {
+                let _ = answer.send(self.kick(cid, io));
+            }
+            Order::Warn(cid, answer) => {
+                let _ = answer.send(self.warn(cid, io));
+            }
             Order::PrepareReload(options, done) => {
                 self.prepare_reload(&options);
                 let _ = done.send(());
@@ -339,6 +359,7 @@ impl Program for Shard {
 
     fn start(&mut self, io: &mut Io<'_, Mail>) {
         self.random = io.random();
+        self.start_system_services();
         self.start_listening(io);
     }
 

@@ -1,10 +1,11 @@
 //! The running cores, and how the control plane talks to them.
 
 use crate::files::system_text;
+use crate::inquiry::Inquiry;
 use crate::passwords::PasswordChecker;
 use crate::settings::Listen;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Options, Order, Shard};
+use petrel_engine::{Notice, Options, Order, Shard};
 use petrel_runtime::{BackendKind, LaunchError, LaunchOptions, OrderSender, RunningNode, launch};
 use std::io;
 use std::net::SocketAddr;
@@ -19,9 +20,6 @@ const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// How long a core may take to go over to new options: it may have to look at every session.
 const RELOAD_WAIT_MAX: Duration = Duration::from_secs(30);
-
-/// How long monitoring waits for the answers of all cores.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Why the node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +124,7 @@ impl Node {
 
     /// A handle that asks the cores.
     pub fn inquiry(&self) -> Inquiry {
-        Inquiry { orders: self.running.orders.clone() }
+        Inquiry::new(self.running.orders.clone())
     }
 
     /// A handle that gives the cores new options.
@@ -167,38 +165,6 @@ impl Node {
 fn stop_cores(running: &RunningNode<Order>) {
     for core in &running.orders {
         core.send(Order::Shutdown);
-    }
-}
-
-/// Asks all cores and merges what they answer. Blocks up to a second: not for use on a core.
-#[derive(Clone)]
-pub struct Inquiry {
-    orders: Vec<OrderSender<Order>>,
-}
-
-impl Inquiry {
-    /// The counters of each core; `None` for a core that did not answer in time.
-    pub fn statistics(&self) -> Vec<Option<CoreStatistics>> {
-        self.ask(Order::Statistics)
-    }
-
-    /// The connections of all cores that the query selects, in no order.
-    pub fn connections(&self, query: &ConnectionQuery) -> Vec<ConnectionSnapshot> {
-        let answers = self.ask(|sender| Order::Connections(query.clone(), sender));
-        answers.into_iter().flatten().flatten().collect()
-    }
-
-    fn ask<T>(&self, order: impl Fn(Sender<T>) -> Order) -> Vec<Option<T>> {
-        let deadline = Instant::now() + ANSWER_WAIT_MAX;
-        let asked: Vec<Option<Receiver<T>>> = self
-            .orders
-            .iter()
-            .map(|core| {
-                let (sender, answer) = bounded(1);
-                core.send(order(sender)).then_some(answer)
-            })
-            .collect();
-        asked.into_iter().map(|answer| answer?.recv_deadline(deadline).ok()).collect()
     }
 }
 

@@ -36,6 +36,47 @@ pub fn resident_bytes() -> u64 {
     pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
+/// Bytes of address space that is reserved now; 0 when /proc is not there.
+pub fn reserved_bytes() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").ok().and_then(|text| {
+        let reserved = text.split_ascii_whitespace().next()?;
+        reserved.parse::<u64>().ok()
+    });
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
+/// A thread of this process.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// As the system numbers it.
+    pub id: u64,
+    /// As it was called when it was made.
+    pub name: String,
+    /// What it does: `running`, `sleeping`.
+    pub state: String,
+}
+
+/// The threads of this process, as far as /proc tells.
+pub fn threads() -> Vec<Thread> {
+    let Ok(entries) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let mut threads: Vec<Thread> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let id = path.file_name()?.to_str()?.parse().ok()?;
+            let status = fs::read_to_string(path.join("status")).ok()?;
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name));
+                line.map(|value| value.trim().to_owned()).unwrap_or_default()
+            };
+            let state = field("State:");
+            let word = state.split_once('(').map_or(state.as_str(), |(_, word)| word.trim_end_matches(')'));
+            Some(Thread { id, name: field("Name:"), state: word.to_owned() })
+        })
+        .collect();
+    threads.sort_by_key(|thread| thread.id);
+    threads
+}
+
 /// Processor time that this process has used, user and system.
 fn processor_time() -> Option<Duration> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;

@@ -6,13 +6,14 @@ use crate::files::system_text;
 use crate::flags::Flags;
 use crate::identity::Identity;
 use crate::log::{Levels, Log};
-use crate::monitor::{About, Listener, Monitor};
+use crate::monitor::{About, Listener, Monitor, plainly};
 use crate::node::{Node, StartError, StopError};
 use crate::passwords::PasswordChecker;
 use crate::ports_file::{Ports, PortsFile, urls};
 use crate::reload::{Reloader, Surroundings};
 use crate::settings::{self, Listen};
 use crate::signals::{self, Signal};
+use crate::system::{Reload, Services};
 use crate::version::{PETREL, PROGRAM, UPSTREAM};
 use crate::{process, tcp};
 use crossbeam_channel::{Receiver, select};
@@ -36,7 +37,8 @@ pub type StartFailure = Box<dyn Error + Send + Sync>;
 /// A server that is ready.
 pub struct Server {
     node: Node,
-    monitor: Option<Arc<Monitor>>,
+    monitor: Arc<Monitor>,
+    services: Services,
     signals: Receiver<Signal>,
     passwords: PasswordChecker,
     reloader: Arc<Reloader>,
@@ -98,14 +100,11 @@ impl Server {
             processor_count: online.len(),
         };
         let ports_file = Arc::new(PortsFile::new(ports(options, &listen, &node, http.as_ref())));
-        let monitor = match http {
-            Some(http) => {
-                let monitor = Arc::new(Monitor::new(about, node.inquiry()));
-                http.serve(monitor.clone()).map_err(|error| format!("Can't start monitoring: {error}"))?;
-                Some(monitor)
-            }
-            None => None,
-        };
+        let monitor = Arc::new(Monitor::new(about, node.inquiry()));
+        if let Some(http) = http {
+            http.serve(monitor.clone(), plainly())
+                .map_err(|error| format!("Can't start monitoring: {error}"))?;
+        }
         if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {
             process::write_pid_file(Path::new(path))
                 .map_err(|error| format!("Could not write pidfile: open {path}: {}", system_text(&error)))?;
@@ -123,8 +122,10 @@ impl Server {
             ports_file: ports_file.clone(),
         };
         let reloader = Arc::new(Reloader::new(surroundings, options.clone(), engine_options));
+        let services = Services::start(monitor.clone(), reload_by(&reloader))
+            .map_err(|error| format!("Can't start the system account's services: {error}"))?;
         info!("Server is ready");
-        Ok(Server { node, monitor, signals, passwords, reloader, ports_file, log: log.clone() })
+        Ok(Server { node, monitor, services, signals, passwords, reloader, ports_file, log: log.clone() })
     }
 
     /// Waits for signals until one of them ends the server, then stops it.
@@ -141,6 +142,10 @@ impl Server {
                     Ok(Notice::LameDuckEnded) => break,
                     Ok(Notice::CheckPassword(check)) => {
                         self.passwords.submit(check);
+                        continue;
+                    }
+                    Ok(Notice::System(core, notice)) => {
+                        self.services.take(core, notice);
                         continue;
                     }
                     Ok(notice) => {
@@ -170,6 +175,7 @@ impl Server {
             }
         }
         info!("Initiating Shutdown...");
+        self.services.announce_shutdown();
         let stopped = self.node.stop();
         self.ports_file.remove();
         stopped?;
@@ -179,11 +185,16 @@ impl Server {
 
     fn enter_lame_duck(&self) {
         info!("Entering lame duck mode, stop accepting new clients");
-        if let Some(monitor) = &self.monitor {
-            monitor.stop_accepting();
-        }
+        self.monitor.stop_accepting();
+        self.services.announce_lame_duck();
         self.node.enter_lame_duck();
     }
+}
+
+/// What the system request RELOAD does.
+fn reload_by(reloader: &Arc<Reloader>) -> Reload {
+    let reloader = reloader.clone();
+    Arc::new(move || reloader.reload().map_err(|error| error.to_string()))
 }
 
 /// What the ports file says.

@@ -16,8 +16,6 @@ const ABSENT: &[&str] = &[
     "feature_flags.js_api_reply_v2",
     "feature_flags.js_raft_delete_range",
     "feature_flags.js_snapshot_sources",
-    // There are no accounts beside $G.
-    "system_account",
 ];
 
 /// Numbers that may have a fraction.
@@ -145,7 +143,6 @@ fn values_are_those_of_the_clients() {
         ("in_client_bytes", 7),
         ("out_msgs", 2),
         ("out_client_bytes", 7),
-        ("subscriptions", 2),
         ("max_payload", 1_048_576),
     ] {
         assert_eq!(varz[field], value, "{field}");

@@ -41,10 +41,29 @@ impl AccountId {
     }
 }
 
+/// What sessions of this core did in an account since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AccountCounters {
+    /// Clients logged in now.
+    pub(crate) connections: u64,
+    /// Messages that clients published.
+    pub(crate) in_msgs: u64,
+    pub(crate) in_bytes: u64,
+    /// Messages that clients were sent.
+    pub(crate) out_msgs: u64,
+    pub(crate) out_bytes: u64,
+    /// Connections closed because they were slow.
+    pub(crate) slow_consumers: u64,
+    /// Messages that came from other cores.
+    pub(crate) envelopes: u64,
+}
+
 /// What a core knows of one account.
 pub(crate) struct Account {
     /// The name.
     pub(crate) name: Arc<str>,
+    /// What its clients did on this core.
+    pub(crate) counters: AccountCounters,
     /// Who wants which subjects.
     pub(crate) interest: Interest,
     /// What leads to other accounts and subjects.
@@ -58,6 +77,7 @@ impl Account {
     pub(crate) fn new(spec: &AccountSpec, core_count: usize, core: usize, key: [u64; 4]) -> Account {
         let mut account = Account {
             name: spec.name.clone(),
+            counters: AccountCounters::default(),
             interest: Interest::new(core_count, core, key),
             edges: Arc::default(),
             has_mappings: false,

@@ -30,6 +30,14 @@ impl Cache {
             .map(|entry| &entry.found)
     }
 
+    /// How many receivers each result has.
+    pub(super) fn fanouts(&self) -> impl Iterator<Item = u64> {
+        self.table.iter().map(|entry| {
+            let found = &entry.found;
+            (found.plain.len() + found.queues.len()) as u64 + u64::from(found.cores.count_ones())
+        })
+    }
+
     /// Whether this subject was looked up recently; remembers it.
     pub(super) fn seen_before(&mut self, fingerprint: u64) -> bool {
         if self.seen.is_empty() {

@@ -107,6 +107,17 @@ pub enum InterestChange {
     Queue { subject: Box<[u8]>, queue: Box<[u8]>, added: bool },
 }
 
+/// What happened to an index since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IndexCounters {
+    /// Subscriptions made on this core.
+    pub(crate) inserts: u64,
+    /// Subscriptions removed on this core.
+    pub(crate) removes: u64,
+    /// Look-ups that no result at hand answered.
+    pub(crate) searches: u64,
+}
+
 /// The index of one account on one core.
 pub(crate) struct Interest {
     hasher: RandomState,
@@ -122,6 +133,7 @@ pub(crate) struct Interest {
     /// Results that are not worth caching are built in here.
     scratch: Rc<Match>,
     generations: Generations,
+    counters: IndexCounters,
 }
 
 impl Interest {
@@ -142,6 +154,7 @@ impl Interest {
             recent: stale,
             scratch: Rc::default(),
             generations: Generations::default(),
+            counters: IndexCounters::default(),
         }
     }
 
@@ -150,6 +163,16 @@ impl Interest {
         self.services = ServiceIndex::new(services);
         // Every result may lead elsewhere now.
         self.patterns_changed(b">");
+    }
+
+    /// What happened since the start.
+    pub(crate) fn counters(&self) -> IndexCounters {
+        self.counters
+    }
+
+    /// The number of receivers in each cached result.
+    pub(crate) fn cached_fanouts(&self) -> impl Iterator<Item = u64> {
+        self.cache.fanouts()
     }
 
     /// The subscriptions that this index holds.
@@ -175,6 +198,7 @@ impl Interest {
         queue: Option<&[u8]>,
         sid: &[u8],
     ) -> (u32, Option<InterestChange>) {
+        self.counters.inserts += 1;
         let key = self.subscriptions.insert(Subscription::new(session, sid));
         let change = if subject::has_wildcard(subject) {
             let node = self.wildcards.insert(subject);
@@ -231,6 +255,7 @@ impl Interest {
             self.cache.invalidate(fingerprint);
             change
         };
+        self.counters.removes += 1;
         let subscription = self.subscriptions.remove(key)?;
         Some((subscription, change))
     }
@@ -295,6 +320,7 @@ impl Interest {
             self.recent = Rc::clone(&found);
             return found;
         }
+        self.counters.searches += 1;
         // A subject is cached the second time it is seen: inboxes that are used once do not push out others.
         if self.cache.seen_before(fingerprint) {
             let mut found = Match::default();
@@ -316,6 +342,7 @@ impl Interest {
 
     /// Builds a stale result anew, in its own memory where nobody else holds it.
     fn rebuild(&mut self, stale: Rc<Match>, fingerprint: u64, subject: &[u8]) -> Rc<Match> {
+        self.counters.searches += 1;
         self.cache.invalidate(fingerprint);
         if Rc::ptr_eq(&self.recent, &stale) {
             self.recent = Rc::clone(&self.scratch);

@@ -119,6 +119,16 @@ impl Subscriptions {
         self.arena.remove(key)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Those from a key on, in the order of keys.
+    pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &Subscription)> {
+        self.arena.iter_from(from)
+    }
+
     /// A subscription, while it exists.
     pub(crate) fn get(&self, key: u32) -> Option<&Subscription> {
         self.arena.get(key)

@@ -110,7 +110,9 @@ impl Shard {
             return self.deliver_to_shadow(subscription_key, origin, message, io);
         }
         let receiver_key = subscription.session;
-        let Some(mut receiver) = self.sessions.get_mut(receiver_key) else { return false };
+        let Some(mut receiver) = self.sessions.get_mut(receiver_key) else {
+            return self.deliver_to_server(subscription_key, origin, message);
+        };
         let is_own = origin.core == self.core.0 && origin.session == receiver_key;
         if (is_own && !origin.echo) || !receiver.takes_messages() {
             return false;
@@ -163,8 +165,9 @@ impl Shard {
         let is_full = out.len() >= BUFFER_FULL_BYTES;
         receiver.out_msgs += 1;
         receiver.out_bytes += bytes.len() as u64;
-        self.statistics.out_msgs += 1;
-        self.statistics.out_bytes += bytes.len() as u64;
+        let counters = &mut self.accounts[receiver.account.index()].counters;
+        counters.out_msgs += 1;
+        counters.out_bytes += bytes.len() as u64;
         if !receiver.touched {
             receiver.touched = true;
             self.touched.push(receiver_key);

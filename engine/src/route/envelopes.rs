@@ -19,7 +19,9 @@ impl Shard {
                 core: from.0,
                 echo: true,
             };
-            let found = self.accounts[envelope.account.index()].interest.lookup(message.subject);
+            let account = &mut self.accounts[envelope.account.index()];
+            account.counters.envelopes += 1;
+            let found = account.interest.lookup(message.subject);
             let mut delivered = false;
             if envelope.traced != Traced::No {
                 let (received, untaken) = self.deliver_traced(&origin, batch, envelope, &found, io);

@@ -132,8 +132,9 @@ impl Shard {
         let bytes = (session.out.current.len() - before) as u64;
         session.out_msgs += 1;
         session.out_bytes += bytes;
-        self.statistics.out_msgs += 1;
-        self.statistics.out_bytes += bytes;
+        let counters = &mut self.accounts[account].counters;
+        counters.out_msgs += 1;
+        counters.out_bytes += bytes;
         self.touch(key, io);
     }
 }

@@ -228,13 +228,15 @@ impl Shard {
         match reason {
             ClosedReason::SlowConsumerPendingBytes | ClosedReason::SlowConsumerWriteDeadline => {
                 self.statistics.slow_consumers += 1;
+                self.accounts[session.account.index()].counters.slow_consumers += 1;
             }
             ClosedReason::StaleConnection => self.statistics.stale_connections += 1,
             _ => {}
         }
-        let mut record = self.snapshot(session, false);
+        let mut record = self.snapshot(session);
         record.pending_bytes = 0;
         record.stop = Some((io.wall_clock(), reason));
+        self.client_left(key, &record);
         let Some(mut session) = self.sessions.remove(key) else { return };
         self.held_bytes -= session.out.queued_bytes() + session.input.capacity();
         if let Some(timer) = session.write_timer.take() {

@@ -237,6 +237,7 @@ impl Shard {
         let name = self.accounts[account.index()].name.clone();
         let headers = self.options.headers;
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        let left = session.connected.then_some(session.account);
         session.account = account;
         session.payload_max = payload_max;
         session.connected = true;
@@ -247,6 +248,7 @@ impl Shard {
         }
         let Some(connect) = connect else {
             describe(session, &ConnectOptions::default(), None);
+            self.client_entered(key, left);
             self.start_pinging(key, io);
             return Flow::Next;
         };
@@ -257,6 +259,7 @@ impl Shard {
         session.no_responders = connect.no_responders;
         session.understands_info = connect.protocol >= 1;
         describe(session, &connect, Some(&name));
+        self.client_entered(key, left);
         self.connected(key, &connect, first, io)
     }
 

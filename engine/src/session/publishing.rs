@@ -40,8 +40,9 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         session.in_msgs += 1;
         session.in_bytes += message.bytes.len() as u64;
-        self.statistics.in_msgs += 1;
-        self.statistics.in_bytes += message.bytes.len() as u64;
+        let counters = &mut self.accounts[session.account.index()].counters;
+        counters.in_msgs += 1;
+        counters.in_bytes += message.bytes.len() as u64;
         if may_be_reserved(message) && self.is_reserved(key, message, io) {
             return Flow::Next;
         }

@@ -179,7 +179,7 @@ impl Shard {
     }
 
     /// Notes a change of interest for all other cores.
-    pub(super) fn tell_cores(&mut self, key: u32, account: AccountId, change: Option<InterestChange>) {
+    pub(crate) fn tell_cores(&mut self, key: u32, account: AccountId, change: Option<InterestChange>) {
         let Some(change) = change else { return };
         if self.core_count == 1 {
             return;

@@ -4,18 +4,17 @@ use super::query::{BadParameter, Query};
 use super::shape::{Connection, Connz, Subscription};
 use super::state::Monitor;
 use super::time::{rfc3339, round_trip, seconds_between, timestamp, uptime};
+use crate::system::Body;
 use jiff::Timestamp;
-use petrel_engine::{ConnectionQuery, ConnectionSnapshot};
+use petrel_engine::{ConnectionQuery, ConnectionSnapshot, SubscriptionQuery, SubscriptionSnapshot};
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 /// Connections on one page, unless asked otherwise.
 const LIMIT_DEFAULT: usize = 1024;
 
 /// The account of whoever was not given another.
 const GLOBAL_ACCOUNT: &str = "$G";
-
-/// The account of the system itself.
-const SYSTEM_ACCOUNT: &str = "$SYS";
 
 /// What may be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,8 @@ enum State {
     Open,
     Closed,
     All,
+    /// A number that upstream does not know selects none.
+    Unknown,
 }
 
 /// How subscriptions are shown.
@@ -53,8 +54,8 @@ enum Subscriptions {
 }
 
 /// A request, understood.
-#[derive(Debug)]
-struct Request<'q> {
+#[derive(Clone, Debug)]
+pub struct Request {
     sort: Sort,
     state: State,
     subscriptions: Subscriptions,
@@ -64,53 +65,100 @@ struct Request<'q> {
     /// 0: all.
     cid: u64,
     /// Empty: all.
-    user: &'q str,
+    user: String,
     /// Empty: all.
-    account: &'q str,
+    account: String,
     /// Empty: all.
-    mqtt_client: &'q str,
+    mqtt_client: String,
+    /// Only connections with a subscription to such subjects; empty: all.
+    filter_subject: String,
 }
 
-impl<'q> Request<'q> {
-    fn parse(query: &'q Query) -> Result<Request<'q>, BadParameter> {
-        let sort = sort(query.text("sort"));
+impl Request {
+    /// Reads the parameters of a request over HTTP.
+    ///
+    /// # Errors
+    /// When one cannot be read or does not fit another.
+    pub fn from_query(query: &Query) -> Result<Request, BadParameter> {
         let auth = query.boolean("auth")?;
         let subscriptions = match query.text("subs") {
             "detail" => Subscriptions::Detailed,
             _ if query.boolean("subs")? => Subscriptions::Subjects,
             _ => Subscriptions::Hidden,
         };
-        let offset = usize::try_from(query.integer("offset")?).unwrap_or(0);
-        let limit = usize::try_from(query.integer("limit")?).unwrap_or(0);
-        let cid = query.unsigned("cid")?;
-        let state = state(query.text("state"))?;
-        let sort = sort?;
-        if state != State::Closed && matches!(sort, Sort::Stop | Sort::Reason) {
-            let name = query.text("sort");
+        let request = Request {
+            sort: Sort::Cid,
+            auth,
+            subscriptions,
+            offset: usize::try_from(query.integer("offset")?).unwrap_or(0),
+            limit: usize::try_from(query.integer("limit")?).unwrap_or(0),
+            cid: query.unsigned("cid")?,
+            state: state(query.text("state"))?,
+            user: query.text("user").to_owned(),
+            account: query.text("acc").to_owned(),
+            mqtt_client: query.text("mqtt_client").to_owned(),
+            filter_subject: String::new(),
+        };
+        request.sorted_by(query.text("sort"))
+    }
+
+    /// Reads the options of a request to the system account.
+    ///
+    /// # Errors
+    /// When one does not fit another.
+    pub fn from_body(body: &mut Body) -> Result<Request, BadParameter> {
+        let subscriptions = match (body.boolean("subscriptions"), body.boolean("subscriptions_detail")) {
+            (_, true) => Subscriptions::Detailed,
+            (true, false) => Subscriptions::Subjects,
+            (false, false) => Subscriptions::Hidden,
+        };
+        let sort = body.text_of("sort", "server.SortOpt");
+        let request = Request {
+            sort: Sort::Cid,
+            auth: body.boolean("auth"),
+            subscriptions,
+            offset: usize::try_from(body.integer("offset")).unwrap_or(0),
+            limit: usize::try_from(body.integer("limit")).unwrap_or(0),
+            cid: body.unsigned("cid"),
+            state: match body.integer_of("state", "server.ConnState") {
+                0 => State::Open,
+                1 => State::Closed,
+                2 => State::All,
+                _ => State::Unknown,
+            },
+            user: body.text("user"),
+            account: body.text("acc"),
+            mqtt_client: body.text("mqtt_client"),
+            filter_subject: body.text("filter_subject"),
+        };
+        if !request.filter_subject.is_empty() && request.account.is_empty() {
+            return Err(BadParameter("filter by subject only valid with account filtering".into()));
+        }
+        request.sorted_by(&sort)
+    }
+
+    fn sorted_by(mut self, name: &str) -> Result<Request, BadParameter> {
+        self.sort = sort(name)?;
+        if self.state != State::Closed && matches!(self.sort, Sort::Stop | Sort::Reason) {
             return Err(BadParameter(format!("sort by {name} only valid on closed connections")));
         }
-        Ok(Request {
-            sort,
-            state,
-            subscriptions,
-            auth,
-            offset,
-            limit: match (cid, limit) {
-                (0, 0) => LIMIT_DEFAULT,
-                (0, limit) => limit,
-                _ => 1,
-            },
-            cid,
-            user: query.text("user"),
-            account: query.text("acc"),
-            mqtt_client: query.text("mqtt_client"),
-        })
+        self.limit = match (self.cid, self.limit) {
+            (0, 0) => LIMIT_DEFAULT,
+            (0, limit) => limit,
+            _ => 1,
+        };
+        Ok(self)
+    }
+
+    /// Asks for the connections of one account.
+    pub fn of_account(self, account: &str) -> Request {
+        Request { account: account.to_owned(), ..self }
     }
 
     /// Whether a connection is listed. There are no MQTT clients.
     fn selects(&self, connection: &ConnectionSnapshot) -> bool {
         (self.cid == 0 || connection.cid == self.cid)
-            && (self.user.is_empty() || connection.user.as_deref() == Some(self.user))
+            && (self.user.is_empty() || connection.user.as_deref() == Some(&self.user))
             && self.mqtt_client.is_empty()
     }
 
@@ -118,52 +166,81 @@ impl<'q> Request<'q> {
     /// only the account is filtered there.
     fn for_cores(&self) -> ConnectionQuery {
         ConnectionQuery {
-            open: self.state != State::Closed,
-            closed: self.state != State::Open,
-            cid: None,
-            subscriptions: self.subscriptions != Subscriptions::Hidden,
-            user: None,
-            account: Some(self.account.to_owned()).filter(|account| !account.is_empty()),
+            open: matches!(self.state, State::Open | State::All),
+            closed: matches!(self.state, State::Closed | State::All),
+            account: self.account(),
+            ..ConnectionQuery::default()
         }
+    }
+
+    fn account(&self) -> Option<String> {
+        Some(self.account.clone()).filter(|account| !account.is_empty())
     }
 }
 
 /// The answer.
-///
-/// # Errors
-/// When a parameter cannot be read or does not fit another.
-pub fn connz(monitor: &Monitor, query: &Query) -> Result<Connz, BadParameter> {
-    let request = Request::parse(query)?;
-    if !["", GLOBAL_ACCOUNT, SYSTEM_ACCOUNT].contains(&request.account) {
-        return Ok(Connz {
-            server_id: String::new(),
-            now: rfc3339(Timestamp::now()),
-            num_connections: 0,
-            total: 0,
-            offset: request.offset,
-            limit: request.limit,
-            connections: None,
-        });
-    }
-    let mut snapshots = monitor.inquiry().connections(&request.for_cores());
+pub fn connz(monitor: &Monitor, request: &Request) -> Connz {
     let now = Timestamp::now();
-    let total = snapshots.len();
-    snapshots.retain(|connection| request.selects(connection));
-    sort_by(&mut snapshots, request.sort, now);
-    let page = snapshots.into_iter().skip(request.offset).take(request.limit);
-    let connections: Vec<Connection> = page.map(|snapshot| connection(snapshot, &request, now)).collect();
-    Ok(Connz {
-        server_id: monitor.about().server_id.clone(),
+    let inquiry = monitor.inquiry();
+    let mut answer = Connz {
+        server_id: String::new(),
         now: rfc3339(now),
-        num_connections: connections.len(),
-        total,
+        num_connections: 0,
+        total: 0,
         offset: request.offset,
         limit: request.limit,
-        connections: Some(connections),
-    })
+        connections: None,
+    };
+    if !request.account.is_empty() && inquiry.accounts(Some(&request.account), false).is_empty() {
+        return answer;
+    }
+    let mut snapshots = inquiry.connections(&request.for_cores());
+    answer.total = snapshots.len();
+    snapshots.retain(|connection| request.selects(connection));
+    if !request.filter_subject.is_empty() {
+        let interested = interested(monitor, request);
+        snapshots.retain(|connection| interested.contains(&connection.cid));
+    }
+    sort_by(&mut snapshots, request.sort, now);
+    let page: Vec<ConnectionSnapshot> =
+        snapshots.into_iter().skip(request.offset).take(request.limit).collect();
+    let mut subscriptions = HashMap::new();
+    if request.subscriptions != Subscriptions::Hidden {
+        let open = page.iter().filter(|connection| connection.stop.is_none());
+        let cids: Vec<u64> = open.map(|connection| connection.cid).collect();
+        subscriptions = inquiry.subscriptions_of(cids, request.account());
+    }
+    let connections: Vec<Connection> = page
+        .into_iter()
+        .map(|snapshot| {
+            let own = subscriptions.remove(&snapshot.cid).unwrap_or_default();
+            connection(snapshot, own, request, now)
+        })
+        .collect();
+    answer.server_id.clone_from(&monitor.about().server_id);
+    answer.num_connections = connections.len();
+    answer.connections = Some(connections);
+    answer
 }
 
-fn connection(snapshot: ConnectionSnapshot, request: &Request<'_>, now: Timestamp) -> Connection {
+/// The connections that have a subscription to what is filtered by.
+fn interested(monitor: &Monitor, request: &Request) -> HashSet<u64> {
+    let query = SubscriptionQuery {
+        account: request.account(),
+        test: Some(request.filter_subject.clone().into_bytes()),
+        clients_only: true,
+        take: usize::MAX,
+        ..SubscriptionQuery::default()
+    };
+    monitor.inquiry().connections_with(&query)
+}
+
+fn connection(
+    snapshot: ConnectionSnapshot,
+    subscriptions: Vec<SubscriptionSnapshot>,
+    request: &Request,
+    now: Timestamp,
+) -> Connection {
     let start = timestamp(snapshot.start);
     let last_activity = timestamp(snapshot.last_activity);
     let stop = snapshot.stop.map(|(time, _)| timestamp(time));
@@ -207,12 +284,14 @@ fn connection(snapshot: ConnectionSnapshot, request: &Request<'_>, now: Timestam
     match request.subscriptions {
         Subscriptions::Hidden => {}
         Subscriptions::Subjects => {
-            let subjects = snapshot.subscriptions.into_iter().map(|subscription| subscription.subject);
+            let subjects = subscriptions.into_iter().map(|subscription| subscription.subject);
             connection.subscriptions_list = subjects.collect();
             connection.subscriptions_list.sort_unstable();
         }
         Subscriptions::Detailed => {
-            let details = snapshot.subscriptions.into_iter().map(|subscription| Subscription {
+            let details = subscriptions.into_iter().map(|subscription| Subscription {
+                account: None,
+                account_tag: None,
                 subject: subscription.subject,
                 qgroup: subscription.queue,
                 sid: subscription.sid,

@@ -28,6 +28,7 @@ pub fn total(cores: &[Option<CoreStatistics>]) -> CoreStatistics {
             queue_returns,
             reports_awaited,
             requests_given_up,
+            dropped_system_notices,
         } = core;
         sum.connections += connections;
         sum.total_connections += total_connections;
@@ -49,6 +50,7 @@ pub fn total(cores: &[Option<CoreStatistics>]) -> CoreStatistics {
         sum.queue_returns += queue_returns;
         sum.reports_awaited += reports_awaited;
         sum.requests_given_up += requests_given_up;
+        sum.dropped_system_notices += dropped_system_notices;
     }
     sum
 }

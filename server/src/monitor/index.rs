@@ -5,9 +5,18 @@ use crate::version::{PETREL, UPSTREAM};
 /// What is linked: the path below the base path, and what stands there.
 const LINKS: &[(&str, &str)] = &[
     ("varz", "General"),
+    ("jsz", "JetStream"),
     ("connz", "Connections"),
+    ("accountz", "Accounts"),
+    ("accstatz", "Account statistics"),
+    ("subsz", "Subscriptions"),
+    ("routez", "Routes"),
+    ("leafz", "Leafnodes"),
+    ("gatewayz", "Gateways"),
+    ("raftz", "Raft groups"),
     ("healthz", "Health probe"),
     ("metrics", "Metrics for Prometheus"),
+    ("debug/vars", "Variables"),
 ];
 
 /// The page. `base` is the path of this page; relative links would depend on a slash at its end.

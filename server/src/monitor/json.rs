@@ -7,6 +7,14 @@ pub fn pretty(value: &impl Serialize) -> String {
     escape(serde_json::to_string_pretty(value))
 }
 
+/// Three blanks a level, as upstream writes what it did not mean to be an endpoint.
+pub fn pretty_by_three(value: &impl Serialize) -> String {
+    let mut encoded = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"   ");
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut encoded, formatter));
+    escape(written.map(|()| String::from_utf8_lossy(&encoded).into_owned()))
+}
+
 /// Without blanks, escaped alike.
 pub fn compact(value: &impl Serialize) -> String {
     escape(serde_json::to_string(value))

@@ -1,5 +1,7 @@
 //! The socket and the thread of monitoring.
 
+use super::answer::ANSWERING_THREADS;
+use super::patience::Patient;
 use super::router::router;
 use super::state::Monitor;
 use crate::address::joined;
@@ -9,23 +11,44 @@ use crate::tcp::bind;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-/// Requests that may be under way at once; further connections wait in the kernel's queue.
+/// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 512;
 
-/// How long a client may take to send the head of its request.
+/// Bytes of a request's head, and of an answer in the hands of its connection.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a client may take to send the head of its request, the first one or the next.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long accepting pauses after an error, such as descriptors having run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often the load of the processors is measured.
-const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+/// What requests are read from and answers written to.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A stream that is being made, by a handshake for example.
+pub type Opening = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+
+/// Makes a stream of an accepted connection; for https this is the place of the handshake, which has
+/// [`HEADER_READ_TIMEOUT`].
+pub type Open = Arc<dyn Fn(TcpStream) -> Opening + Send + Sync>;
+
+/// Connections as they come.
+pub fn plainly() -> Open {
+    Arc::new(|stream| Box::pin(async move { Ok(Box::new(stream) as Box<dyn Stream>) }))
+}
 
 /// Why monitoring cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -65,15 +88,18 @@ impl Listener {
     ///
     /// # Errors
     /// When the thread or its executor cannot be made.
-    pub fn serve(self, monitor: Arc<Monitor>) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    pub fn serve(self, monitor: Arc<Monitor>, open: Open) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(ANSWERING_THREADS)
+            .thread_name("petrel-answers")
+            .build()?;
         let listener = self.listener;
         std::thread::Builder::new().name("petrel-monitor".into()).spawn(move || {
             runtime.block_on(async move {
-                let sampled = monitor.clone();
-                tokio::spawn(sample(sampled));
                 match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => accept(listener, monitor).await,
+                    Ok(listener) => accept(listener, &monitor, open).await,
                     Err(error) => tracing::error!("Monitoring cannot serve: {error}"),
                 }
             });
@@ -82,15 +108,7 @@ impl Listener {
     }
 }
 
-async fn sample(monitor: Arc<Monitor>) {
-    let mut interval = tokio::time::interval(SAMPLE_INTERVAL);
-    loop {
-        interval.tick().await;
-        monitor.sample_processor();
-    }
-}
-
-async fn accept(listener: tokio::net::TcpListener, monitor: Arc<Monitor>) {
+async fn accept(listener: tokio::net::TcpListener, monitor: &Arc<Monitor>, open: Open) {
     let service = router(monitor);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -99,12 +117,15 @@ async fn accept(listener: tokio::net::TcpListener, monitor: Arc<Monitor>) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let service = TowerToHyperService::new(service.clone());
+                let opening = open(stream);
                 tokio::spawn(async move {
-                    let mut builder = http1::Builder::new();
-                    builder.title_case_headers(true);
-                    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
-                    // Probes that connect and go are no news.
-                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                    // Probes that connect and go are no news, and neither are handshakes that fail.
+                    if let Ok(Ok(stream)) = tokio::time::timeout(HEADER_READ_TIMEOUT, opening).await {
+                        let mut builder = http1::Builder::new();
+                        builder.title_case_headers(true).max_buf_size(BUFFER_BYTES_MAX);
+                        builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+                        let _ = builder.serve_connection(TokioIo::new(Patient::new(stream)), service).await;
+                    }
                     drop(place);
                 });
             }

@@ -1,19 +1,29 @@
 //! Monitoring over HTTP: what operators, dashboards and probes read (reference: monitoring.md, sections 1 to
-//! 3 and 7). It runs on one control-plane thread and asks the cores; it is never on their way.
+//! 7). It runs on control-plane threads and asks the cores; it is never on their way. The system account's services
+//! (`crate::system`) give the same answers over the bus.
 
-mod connz;
+pub mod accountz;
+pub mod accstatz;
+mod answer;
+pub mod connz;
 mod gather;
-mod healthz;
+pub mod healthz;
 mod index;
-mod json;
+pub mod internals;
+pub mod json;
+pub mod jsz;
+pub mod links;
 mod listener;
+mod patience;
 mod prometheus;
-mod query;
+pub mod query;
 mod router;
-mod shape;
+pub mod shape;
 mod state;
-mod time;
-mod varz;
+pub mod subsz;
+pub mod time;
+pub mod varz;
 
-pub use listener::Listener;
+pub use gather::total;
+pub use listener::{Listener, plainly};
 pub use state::{About, Monitor};

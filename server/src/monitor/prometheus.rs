@@ -1,17 +1,26 @@
-//! `/metrics`: the numbers of `/varz` under the names that dashboards know from the exporter for Prometheus,
-//! and the counters of each core under petrel's own.
+//! `/metrics`: the numbers of the endpoints under the names that dashboards know from the exporter for Prometheus
+//! (<https://github.com/nats-io/prometheus-nats-exporter>), and the counters of each core under petrel's own.
 
 use super::state::Monitor;
-use super::{json, varz};
+use super::{accstatz, healthz, json, links, subsz, varz};
 use crate::version::{PETREL, UPSTREAM};
 use metrics::{Key, Label, Level, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::PrometheusRecorder;
-use petrel_engine::CoreStatistics;
+use petrel_engine::{ConnectionQuery, CoreStatistics};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 const METADATA: Metadata<'static> = Metadata::new("petrel", Level::INFO, None);
 
-/// Words of `/varz` that the exporter shows as a label of a gauge that is always 1.
-const WORDS: [&str; 3] = ["server_id", "server_name", "version"];
+/// Words that the exporter shows as a label of a gauge that is always 1.
+const WORDS: [&str; 8] =
+    ["server_id", "server_name", "version", "domain", "leader", "name", "start", "config_load_time"];
+
+/// Blocks that are not the exporter's: petrel's own, and what it leaves out itself.
+const LEFT_OUT: [&str; 2] = ["petrel", "leaf"];
+
+/// Connections that the exporter sees: the first page.
+const CONNECTIONS_LIMIT: f64 = 1024.0;
 
 /// A counter or gauge of a core.
 struct CoreMetric {
@@ -56,6 +65,9 @@ const CORE_METRICS: &[CoreMetric] = &[
         core.publishes_delayed
     }),
     counter("petrel_queue_returns", "Queue envelopes that nobody took", |core| core.queue_returns),
+    counter("petrel_dropped_system_notices", "System requests and events dropped: too many waited", |core| {
+        core.dropped_system_notices
+    }),
     counter("petrel_reports_awaited", "Requests that waited for other cores' reports", |core| {
         core.reports_awaited
     }),
@@ -79,46 +91,131 @@ pub fn describe(recorder: &PrometheusRecorder) {
 
 /// The answer in Prometheus' text format.
 pub fn metrics(monitor: &Monitor) -> String {
-    let recorder = monitor.recorder();
-    let cores = monitor.inquiry().statistics();
-    record_varz(monitor, &cores);
+    let about = monitor.about();
+    let inquiry = monitor.inquiry();
+    let cores = inquiry.statistics();
+    let exporter = Exporter { recorder: monitor.recorder(), server_id: &about.server_id };
+    exporter.record_endpoint("varz", &varz::varz(monitor, &about, &cores));
+    exporter.record_endpoint("subsz", &subsz::subsz(monitor, &subsz::Request::default()));
+    exporter.record_endpoint("routez", &links::routez(monitor));
+    exporter.record_endpoint("leafz", &links::leafz(monitor));
+    exporter.record_connections(monitor);
+    exporter.record_accounts(monitor);
+    let is_ill = healthz::healthz(monitor, &healthz::Request::default()).code != 200;
+    exporter.set("healthz", "status", if is_ill { 1.0 } else { 0.0 });
     for (core, answer) in cores.iter().enumerate() {
-        record_core(recorder, core, answer.as_ref());
+        record_core(exporter.recorder, core, answer.as_ref());
     }
     let build = vec![
         Label::from_static_parts("version", PETREL),
         Label::from_static_parts("compatible_with", UPSTREAM),
-        Label::from_static_parts("backend", monitor.about().backend),
+        Label::from_static_parts("backend", about.backend),
     ];
-    set(recorder, Key::from_parts("petrel_build_info", build), 1.0);
-    recorder.handle().render()
+    set(exporter.recorder, Key::from_parts("petrel_build_info", build), 1.0);
+    exporter.recorder.handle().render()
 }
 
 fn set(recorder: &PrometheusRecorder, key: Key, value: f64) {
     recorder.register_gauge(&key, &METADATA).set(value);
 }
 
-/// The exporter's rule: every number at the top of `/varz` is a gauge `gnatsd_varz_<field>`, labelled with the
-/// server's id.
-fn record_varz(monitor: &Monitor, cores: &[Option<CoreStatistics>]) {
-    let recorder = monitor.recorder();
-    let server = || Label::new("server_id", monitor.about().server_id.clone());
-    let answer = json::compact(&varz::varz(monitor, &monitor.about(), cores));
-    // What was just written can be read.
-    let fields: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&answer).unwrap_or_default();
-    for (field, value) in fields {
-        let name = format!("gnatsd_varz_{field}");
-        if value.is_number() || WORDS.contains(&field.as_str()) {
-            recorder.describe_gauge(name.clone().into(), None, field.clone().into());
-        }
-        if let Some(number) = value.as_f64() {
-            set(recorder, Key::from_parts(name, vec![server()]), number);
-        } else if let Some(word) = value.as_str().filter(|_| WORDS.contains(&field.as_str())) {
-            let labels = vec![server(), Label::new("value", word.to_owned())];
-            set(recorder, Key::from_parts(name, labels), 1.0);
+/// Says what the exporter would say of this server.
+struct Exporter<'a> {
+    recorder: &'a PrometheusRecorder,
+    server_id: &'a str,
+}
+
+impl Exporter<'_> {
+    fn set_labelled(&self, endpoint: &str, field: &str, more: Vec<Label>, value: f64) {
+        let name = format!("gnatsd_{endpoint}_{field}");
+        self.recorder.describe_gauge(name.clone().into(), None, field.to_owned().into());
+        let mut labels = vec![Label::new("server_id", self.server_id.to_owned())];
+        labels.extend(more);
+        set(self.recorder, Key::from_parts(name, labels), value);
+    }
+
+    fn set(&self, endpoint: &str, field: &str, value: f64) {
+        self.set_labelled(endpoint, field, Vec::new(), value);
+    }
+
+    /// The exporter's rule: every number is a gauge, named by its path; some words are labels; the rest is left out.
+    fn record_endpoint(&self, endpoint: &str, answer: &impl Serialize) {
+        // What was just written can be read.
+        let fields: Map<String, Value> = serde_json::from_str(&json::compact(answer)).unwrap_or_default();
+        self.record_block(endpoint, "", &fields);
+    }
+
+    fn record_block(&self, endpoint: &str, prefix: &str, fields: &Map<String, Value>) {
+        for (name, value) in fields {
+            let field = joined(prefix, name);
+            match value {
+                Value::Number(number) => self.set(endpoint, &field, number.as_f64().unwrap_or(0.0)),
+                Value::String(word) if WORDS.contains(&name.as_str()) => {
+                    self.set_labelled(endpoint, &field, vec![Label::new("value", word.clone())], 1.0);
+                }
+                Value::Object(block) if !LEFT_OUT.contains(&field.as_str()) => {
+                    self.record_block(endpoint, &field, block);
+                }
+                _ => {}
+            }
         }
     }
+
+    /// Sums over the open connections.
+    fn record_connections(&self, monitor: &Monitor) {
+        let query = ConnectionQuery { open: true, ..ConnectionQuery::default() };
+        let mut count = 0u64;
+        let mut sums = [0u64; 6];
+        monitor.inquiry().for_each_connection(&query, |connection| {
+            count += 1;
+            let figures = [
+                connection.pending_bytes,
+                connection.subscription_count,
+                connection.in_bytes,
+                connection.out_bytes,
+                connection.in_msgs,
+                connection.out_msgs,
+            ];
+            for (sum, figure) in sums.iter_mut().zip(figures) {
+                *sum += figure;
+            }
+        });
+        let names = ["pending_bytes", "subscriptions", "in_bytes", "out_bytes", "in_msgs", "out_msgs"];
+        for (name, sum) in names.into_iter().zip(sums) {
+            self.set("connz", name, sum as f64);
+        }
+        self.set("connz", "num_connections", (count as f64).min(CONNECTIONS_LIMIT));
+        self.set("connz", "total", count as f64);
+        self.set("connz", "offset", 0.0);
+        self.set("connz", "limit", CONNECTIONS_LIMIT);
+    }
+
+    fn record_accounts(&self, monitor: &Monitor) {
+        for account in monitor.inquiry().accounts(None, false) {
+            let shown = accstatz::AccountStatistics::of(&account);
+            for (field, value) in [
+                ("current_connections", shown.conns),
+                ("total_connections", shown.conns),
+                ("subscriptions", shown.num_subscriptions),
+                ("leaf_nodes", 0),
+                ("sent_messages", shown.sent.msgs),
+                ("sent_bytes", shown.sent.bytes),
+                ("received_messages", shown.received.msgs),
+                ("received_bytes", shown.received.bytes),
+                ("slow_consumers", shown.slow_consumers),
+            ] {
+                let labels = ["account", "account_id", "account_name"];
+                let labels = labels.into_iter().map(|label| Label::new(label, shown.acc.clone())).collect();
+                self.set_labelled("accstatz", field, labels, value as f64);
+            }
+        }
+    }
+}
+
+/// A field's path in the exporter's words: slashes become underscores, of which none stand side by side or outside.
+fn joined(prefix: &str, name: &str) -> String {
+    let path = format!("{prefix}_{}", name.replace('/', "_"));
+    path.split('_').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_")
 }
 
 fn record_core(recorder: &PrometheusRecorder, core: usize, answer: Option<&CoreStatistics>) {
@@ -134,5 +231,18 @@ fn record_core(recorder: &PrometheusRecorder, core: usize, answer: Option<&CoreS
         } else {
             set(recorder, key, value as f64);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn paths_are_joined_as_the_exporter_does() {
+        assert_eq!(joined("", "cpu"), "cpu");
+        assert_eq!(joined("http_req_stats", "/varz"), "http_req_stats_varz");
+        assert_eq!(joined("http_req_stats", "/"), "http_req_stats");
+        assert_eq!(joined("a", "/b//c/"), "a_b_c");
     }
 }

@@ -1,34 +1,130 @@
 //! From a path to an endpoint. Any method is answered like GET, as upstream's handlers do.
 
+use super::answer::{Answer, Budget};
 use super::query::{BadParameter, Query};
 use super::state::Monitor;
-use super::{connz, healthz, index, json, prometheus, varz};
+use super::{
+    accountz, accstatz, connz, healthz, index, internals, json, jsz, links, prometheus, subsz, varz,
+};
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use std::sync::Arc;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+type Handler = fn(&Monitor, &Query) -> Result<Answer, BadParameter>;
+
+/// An endpoint.
+#[derive(Clone, Copy)]
+struct Endpoint {
+    path: &'static str,
+    /// Under which name `/varz` counts its requests; upstream does not count all.
+    counted_as: Option<&'static str>,
+    /// Whether its answer can be long, so that only some of its kind are made at a time.
+    is_long: bool,
+    handler: Handler,
+}
+
+const fn short(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint { path, counted_as: Some(path), is_long: false, handler }
+}
+
+const fn long(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint { path, counted_as: Some(path), is_long: true, handler }
+}
+
+const fn uncounted(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint { path, counted_as: None, is_long: false, handler }
+}
+
+const ENDPOINTS: &[Endpoint] = &[
+    short("/", |monitor, _| Ok(Answer::html(index::page(&base_of(monitor))))),
+    short("/varz", |monitor, _| {
+        let cores = monitor.inquiry().statistics();
+        Ok(Answer::json(json::pretty(&varz::varz(monitor, &monitor.about(), &cores))))
+    }),
+    long("/connz", |monitor, query| {
+        let request = connz::Request::from_query(query)?;
+        Ok(Answer::json(json::pretty(&connz::connz(monitor, &request))))
+    }),
+    short("/routez", |monitor, query| {
+        links::check_routez(query)?;
+        Ok(Answer::json(json::pretty(&links::routez(monitor))))
+    }),
+    short("/gatewayz", |monitor, query| {
+        links::check_gatewayz(query)?;
+        Ok(Answer::json(json::pretty(&links::gatewayz(monitor))))
+    }),
+    short("/leafz", |monitor, query| {
+        links::check_leafz(query)?;
+        Ok(Answer::json(json::pretty(&links::leafz(monitor))))
+    }),
+    long("/subsz", subsz_endpoint),
+    Endpoint { path: "/subscriptionsz", counted_as: Some("/subsz"), is_long: true, handler: subsz_endpoint },
+    long("/accountz", |monitor, query| {
+        let account = accountz::from_query(query);
+        Ok(Answer::json(json::pretty(&accountz::accountz(monitor, &account)?)))
+    }),
+    long("/accstatz", |monitor, query| {
+        let request = accstatz::Request::from_query(query)?;
+        Ok(Answer::json(json::pretty(&accstatz::accstatz(monitor, &request))))
+    }),
+    short("/jsz", |monitor, query| {
+        jsz::check_query(query)?;
+        Ok(Answer::json(json::pretty(&jsz::jsz(monitor))))
+    }),
+    short("/healthz", |monitor, query| {
+        let request = healthz::Request::from_query(query)?;
+        let healthz = healthz::healthz(monitor, &request);
+        Ok(Answer::json(json::compact(&healthz)).with_status(healthz.code))
+    }),
+    uncounted("/raftz", |_, _| Ok(Answer::text("No Raft nodes registered").with_status(404))),
+    uncounted("/ipqueuesz", |monitor, query| {
+        let request = internals::QueueRequest::from_query(query)?;
+        Ok(Answer::json(json::pretty_by_three(&internals::ipqueuesz(monitor, &request))))
+    }),
+    uncounted("/stacksz", |_, _| Ok(Answer::json(internals::stacksz()))),
+    uncounted("/debug/vars", |_, _| Ok(Answer::json_with_charset(json::compact(&internals::variables())))),
+    long("/metrics", |monitor, _| Ok(Answer::prometheus(prometheus::metrics(monitor)))),
+];
+
+fn subsz_endpoint(monitor: &Monitor, query: &Query) -> Result<Answer, BadParameter> {
+    let request = subsz::Request::from_query(query)?;
+    Ok(Answer::json(json::pretty(&subsz::subsz(monitor, &request))))
+}
 
 /// All endpoints, below the configured base path.
-pub fn router(monitor: Arc<Monitor>) -> Router {
-    let base = base_path(monitor.about().options.http_base_path.as_deref().unwrap_or(""));
-    // Braces would be parameters of a route.
-    let route = |path: &str| join(&base, path).replace('{', "{{").replace('}', "}}");
-    Router::new()
-        .route(&route("/"), any(root))
-        .route(&route("/varz"), any(varz_endpoint))
-        .route(&route("/connz"), any(connz_endpoint))
-        .route(&route("/healthz"), any(healthz_endpoint))
-        .route(&route("/metrics"), any(metrics_endpoint))
-        .fallback(elsewhere)
-        .with_state(monitor)
+pub fn router(monitor: &Arc<Monitor>) -> Router {
+    let base = base_of(monitor);
+    let budget = Arc::new(Budget::new());
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        let (monitor, budget, endpoint) = (monitor.clone(), budget.clone(), *endpoint);
+        // Braces would be parameters of a route.
+        let path = join(&base, endpoint.path).replace('{', "{{").replace('}', "}}");
+        let handler = move |RawQuery(query): RawQuery| async move {
+            let query = Query::parse(query.as_deref().unwrap_or(""));
+            if let Some(name) = endpoint.counted_as {
+                monitor.count_request(name);
+            }
+            let make = move || {
+                (endpoint.handler)(&monitor, &query).unwrap_or_else(|error| {
+                    Answer::text(&error.0).with_status(StatusCode::BAD_REQUEST.as_u16())
+                })
+            };
+            budget.answer(endpoint.is_long, make).await
+        };
+        router = router.route(&path, any(handler));
+    }
+    router.fallback(elsewhere)
+}
+
+fn base_of(monitor: &Monitor) -> String {
+    base_path(monitor.about().options.http_base_path.as_deref().unwrap_or(""))
 }
 
 /// A path from the root without empty parts and dots: `/` or `/a/b`.
@@ -52,51 +148,6 @@ fn join(base: &str, path: &str) -> String {
         (base, "/") => base.to_owned(),
         (base, path) => format!("{base}{path}"),
     }
-}
-
-async fn root(State(monitor): State<Arc<Monitor>>) -> Response {
-    monitor.count_request("/");
-    let base = base_path(monitor.about().options.http_base_path.as_deref().unwrap_or(""));
-    ([(CONTENT_TYPE, HTML)], index::page(&base)).into_response()
-}
-
-async fn varz_endpoint(State(monitor): State<Arc<Monitor>>) -> Response {
-    monitor.count_request("/varz");
-    let cores = monitor.inquiry().statistics();
-    answer(StatusCode::OK, json::pretty(&varz::varz(&monitor, &monitor.about(), &cores)))
-}
-
-async fn connz_endpoint(State(monitor): State<Arc<Monitor>>, RawQuery(query): RawQuery) -> Response {
-    monitor.count_request("/connz");
-    match connz::connz(&monitor, &Query::parse(query.as_deref().unwrap_or(""))) {
-        Ok(connz) => answer(StatusCode::OK, json::pretty(&connz)),
-        Err(error) => bad_request(error),
-    }
-}
-
-async fn healthz_endpoint(State(monitor): State<Arc<Monitor>>, RawQuery(query): RawQuery) -> Response {
-    monitor.count_request("/healthz");
-    match healthz::healthz(&monitor, &Query::parse(query.as_deref().unwrap_or(""))) {
-        Ok(healthz) => {
-            let status = StatusCode::from_u16(healthz.status_code);
-            answer(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), json::compact(&healthz))
-        }
-        Err(error) => bad_request(error),
-    }
-}
-
-async fn metrics_endpoint(State(monitor): State<Arc<Monitor>>) -> Response {
-    monitor.count_request("/metrics");
-    ([(CONTENT_TYPE, PROMETHEUS)], prometheus::metrics(&monitor)).into_response()
-}
-
-fn answer(status: StatusCode, body: String) -> Response {
-    (status, [("Access-Control-Allow-Origin", HeaderValue::from_static("*"))], [(CONTENT_TYPE, JSON)], body)
-        .into_response()
-}
-
-fn bad_request(error: BadParameter) -> Response {
-    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, TEXT)], error.0).into_response()
 }
 
 /// Not found; or, for a path with empty parts or dots, where it would be found, as Go's router does. People

@@ -60,6 +60,8 @@ pub struct Varz<'a> {
     pub tags: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub system_account: &'a str,
     pub slow_consumer_stats: ByKind,
     pub stale_connection_stats: ByKind,
     pub disk_io_wait_stats: DiskWaits,
@@ -89,7 +91,7 @@ pub struct Traffic {
 }
 
 /// A counter for each kind of connection.
-#[derive(Default, Serialize)]
+#[derive(Clone, Copy, Default, Serialize)]
 pub struct ByKind {
     pub clients: u64,
     pub routes: u64,
@@ -184,6 +186,11 @@ pub struct Connection {
 /// One subscription of `subscriptions_list_detail`.
 #[derive(Serialize)]
 pub struct Subscription {
+    /// With `account_tag` shown in `/subsz` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_tag: Option<String>,
     pub subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qgroup: Option<String>,
@@ -194,14 +201,17 @@ pub struct Subscription {
     pub cid: u64,
 }
 
-fn is_false(value: &bool) -> bool {
+/// Whether a field that upstream leaves out is left out.
+pub fn is_false(value: &bool) -> bool {
     !value
 }
 
-fn is_zero(value: &i64) -> bool {
+/// Whether a field that upstream leaves out is left out.
+pub fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 
-fn is_zero_unsigned(value: &u64) -> bool {
+/// Whether a field that upstream leaves out is left out.
+pub fn is_zero_unsigned(value: &u64) -> bool {
     *value == 0
 }

@@ -1,13 +1,16 @@
 //! What all endpoints share.
 
-use crate::node::Inquiry;
+use crate::inquiry::Inquiry;
 use crate::process::ProcessorMeter;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use petrel_config::Options;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// The system account's name where none is configured.
+const SYSTEM_ACCOUNT: &str = "$SYS";
 
 /// What is known of the server when it starts, or after a reload.
 #[derive(Clone, Debug)]
@@ -38,6 +41,16 @@ pub struct About {
     pub processor_count: usize,
 }
 
+impl About {
+    /// The system account's name; empty when there is none.
+    pub fn system_account(&self) -> &str {
+        if self.options.no_system_account {
+            return "";
+        }
+        self.options.system_account.as_deref().unwrap_or(SYSTEM_ACCOUNT)
+    }
+}
+
 /// All that the endpoints answer from.
 pub struct Monitor {
     about: RwLock<Arc<About>>,
@@ -45,6 +58,7 @@ pub struct Monitor {
     requests: Mutex<BTreeMap<&'static str, u64>>,
     processor: Mutex<ProcessorMeter>,
     accepting: AtomicBool,
+    system_requests: AtomicUsize,
     recorder: PrometheusRecorder,
 }
 
@@ -59,6 +73,7 @@ impl Monitor {
             requests: Mutex::default(),
             processor: Mutex::new(ProcessorMeter::start()),
             accepting: AtomicBool::new(true),
+            system_requests: AtomicUsize::new(0),
             recorder,
         }
     }
@@ -92,6 +107,16 @@ impl Monitor {
     /// Whether clients are accepted.
     pub fn is_accepting(&self) -> bool {
         self.accepting.load(Ordering::Relaxed)
+    }
+
+    /// Says how many requests to the system account wait.
+    pub fn set_system_requests(&self, waiting: usize) {
+        self.system_requests.store(waiting, Ordering::Relaxed);
+    }
+
+    /// How many requests to the system account wait.
+    pub fn system_requests(&self) -> usize {
+        self.system_requests.load(Ordering::Relaxed)
     }
 
     /// Counts a request of an endpoint, named without the base path.

@@ -62,6 +62,7 @@ pub fn varz<'a>(monitor: &Monitor, about: &'a About, cores: &[Option<CoreStatist
         config_digest: &about.config_digest,
         tags: &options.server_tags,
         metadata: &options.server_metadata,
+        system_account: about.system_account(),
         slow_consumer_stats: ByKind { clients: sum.slow_consumers, ..ByKind::default() },
         stale_connection_stats: ByKind { clients: sum.stale_connections, ..ByKind::default() },
         disk_io_wait_stats: DiskWaits::default(),
@@ -121,6 +122,7 @@ fn write_timeout(options: &Options) -> &'static str {
     }
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+/// A duration as upstream's JSON shows it.
+pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

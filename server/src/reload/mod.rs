@@ -59,7 +59,7 @@ pub struct Surroundings {
     /// The way to them.
     pub cores: Reconfiguration,
     /// What monitoring shows.
-    pub monitor: Option<Arc<Monitor>>,
+    pub monitor: Arc<Monitor>,
     /// The log.
     pub log: Log,
     /// Which lines it has.
@@ -138,8 +138,7 @@ impl Reloader {
     }
 
     fn change_monitor(&self, configured: &Configured, engine_options: &engine::Options) {
-        let Some(monitor) = &self.surroundings.monitor else { return };
-        monitor.change(|about| {
+        self.surroundings.monitor.change(|about| {
             about.options = configured.options.clone();
             about.config_digest =
                 configured.file.as_ref().map(|file| file.digest.clone()).unwrap_or_default();

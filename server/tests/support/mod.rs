@@ -1,6 +1,9 @@
 //! The real binary, started on free ports of the loopback, and small clients for it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod bus;
+pub mod shapes;
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

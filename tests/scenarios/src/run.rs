@@ -288,7 +288,7 @@ impl<S: Script> Run<S> {
         let query = ConnectionQuery { closed: true, ..ConnectionQuery::default() };
         self.world.order(self.server, 0, Order::Connections(query, sender));
         self.world.run_for(Duration::from_secs(1));
-        let records = answer.try_recv().unwrap_or_default();
+        let records = answer.try_recv().unwrap_or_default().connections;
         let describe = |record: &ConnectionSnapshot| {
             let reason = record.stop.map(|(_, reason)| reason);
             format!("{} cid {}: {reason:?}", record.address.ip(), record.cid)

@@ -209,7 +209,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
 /// What monitoring says of the clients.
 fn records(run: &mut Run<Flood>) -> Vec<ConnectionSnapshot> {
     let all = ConnectionQuery { open: true, closed: true, ..ConnectionQuery::default() };
-    run.ask(|sender| Order::Connections(all.clone(), sender)).into_iter().flatten().collect()
+    let pages = run.ask(|sender| Order::Connections(all.clone(), sender));
+    pages.into_iter().flat_map(|page| page.connections).collect()
 }
 
 /// Floods until the dead receiver is four fifths full, then goes on slowly: soon nobody waits for it any more.

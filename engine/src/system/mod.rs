@@ -1,0 +1,190 @@
+//! The server as a member of the system account: it is asked there and tells there what happens (reference:
+//! monitoring.md, sections 8 and 9).
+//!
+//! The engine's part is small. Core 0 holds ordinary subscriptions in the system account under the session key
+//! [`INTERNAL_SESSION`]; what they get becomes a [`SystemNotice`] for the control plane, and so do events that
+//! somebody wants to hear of. The control plane answers with [`Publication`]s.
+
+mod events;
+mod publishing;
+mod subjects;
+
+pub use publishing::Publication;
+
+use crate::account::AccountId;
+use crate::mail::{Message, Origin};
+use crate::order::Notice;
+use crate::session::client::Phase;
+use crate::shard::Shard;
+use crate::snapshot::ConnectionSnapshot;
+use petrel_protocol::client::ClosedReason;
+use petrel_runtime::Io;
+use std::sync::Arc;
+
+/// The session key of the server's own subscriptions; no session has it.
+pub(crate) const INTERNAL_SESSION: u32 = u32::MAX - 1;
+/// Notices of a core that may wait for the control plane.
+const NOTICES_MAX: usize = 4096;
+/// Bytes in them.
+const NOTICE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Something for the system account's services.
+#[derive(Debug)]
+pub enum SystemNotice {
+    /// Somebody asks.
+    Request(SystemRequest),
+    /// A client has logged in.
+    Connected(ConnectionSnapshot),
+    /// A client is gone.
+    Disconnected(ConnectionSnapshot),
+    /// A client was refused.
+    LoginRefused(ConnectionSnapshot),
+    /// An account has more or fewer clients than before.
+    AccountChanged(Arc<str>),
+}
+
+/// A message to the system account's services.
+#[derive(Debug)]
+pub struct SystemRequest {
+    /// The subject it was published to.
+    pub subject: String,
+    /// Where the answer goes.
+    pub reply: Option<Vec<u8>>,
+    /// The headers, with their first line.
+    pub headers: Vec<u8>,
+    /// The payload.
+    pub body: Vec<u8>,
+    /// The connection that published it, if it was a client of the system account; 0: none.
+    pub cid: u64,
+}
+
+/// What became of a warning to a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Warning {
+    /// It was told.
+    Told,
+    /// It does not understand it, or is not ready.
+    NotReady,
+    /// It is not on this core.
+    Unknown,
+}
+
+/// How many notices of a core wait.
+#[derive(Default)]
+pub(crate) struct SystemQueue {
+    waiting: usize,
+    waiting_bytes: usize,
+    /// Notices were dropped since there was last room for one.
+    is_dropping: bool,
+}
+
+impl SystemQueue {
+    /// The control plane is done with some.
+    pub(crate) fn handled(&mut self, notices: usize, bytes: usize) {
+        self.waiting = self.waiting.saturating_sub(notices);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+    }
+}
+
+impl SystemNotice {
+    /// Bytes that count against the limit of what waits.
+    pub fn bytes(&self) -> usize {
+        match self {
+            SystemNotice::Request(request) => request.headers.len() + request.body.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Shard {
+    /// Core 0 subscribes to what the server is asked on.
+    pub(crate) fn start_system_services(&mut self) {
+        if !self.options.system_services || self.core.0 != 0 {
+            return;
+        }
+        for (number, subject) in subjects::subscribed(&self.options.info.server_id).into_iter().enumerate() {
+            let interest = &mut self.accounts[AccountId::SYSTEM.index()].interest;
+            let sid = (number + 1).to_string();
+            let (_, change) = interest.subscribe(INTERNAL_SESSION, subject.as_bytes(), None, sid.as_bytes());
+            self.statistics.subscriptions += 1;
+            self.tell_cores(INTERNAL_SESSION, AccountId::SYSTEM, change);
+        }
+    }
+
+    /// A message for a subscription that no session has: the server's own take it. False when it is not one.
+    #[cold]
+    pub(crate) fn deliver_to_server(
+        &mut self,
+        subscription_key: u32,
+        origin: &Origin,
+        message: &Message<'_>,
+    ) -> bool {
+        let subscriptions = self.accounts[origin.account.index()].interest.subscriptions_mut();
+        let Some(subscription) = subscriptions.get_mut(subscription_key) else { return false };
+        // What the server publishes itself is no request: nothing goes round and round.
+        if subscription.session != INTERNAL_SESSION || origin.session >= INTERNAL_SESSION {
+            return false;
+        }
+        subscription.delivered += 1;
+        let (headers, body) = message.bytes.split_at(message.header_bytes.unwrap_or(0));
+        self.notify(SystemNotice::Request(SystemRequest {
+            subject: String::from_utf8_lossy(message.subject).into_owned(),
+            reply: message.reply.map(<[u8]>::to_vec),
+            headers: headers.to_vec(),
+            body: body.to_vec(),
+            cid: origin.cid,
+        }));
+        true
+    }
+
+    /// Tells the control plane, as long as not too much waits there already.
+    fn notify(&mut self, notice: SystemNotice) {
+        let bytes = notice.bytes();
+        let queue = &mut self.system;
+        if queue.waiting >= NOTICES_MAX || queue.waiting_bytes + bytes > NOTICE_BYTES_MAX {
+            self.statistics.dropped_system_notices += 1;
+            if !std::mem::replace(&mut queue.is_dropping, true) {
+                tracing::warn!(
+                    "Too many requests to the system account: dropping what comes until {NOTICES_MAX} are answered"
+                );
+            }
+            return;
+        }
+        queue.is_dropping = false;
+        queue.waiting += 1;
+        queue.waiting_bytes += bytes;
+        // Nobody listens when the node is being taken down.
+        let _ = self.notices.send(Notice::System(self.core, Box::new(notice)));
+    }
+
+    /// Closes the client with this id, if it is on this core.
+    pub(crate) fn kick(&mut self, cid: u64, io: &mut Io<'_, crate::mail::Mail>) -> bool {
+        let Some(key) = self.key_of(cid) else { return false };
+        self.fail(key, None, ClosedReason::Kicked, io);
+        true
+    }
+
+    /// Tells the client with this id that the server will go, if it is on this core.
+    pub(crate) fn warn(&mut self, cid: u64, io: &mut Io<'_, crate::mail::Mail>) -> Warning {
+        let Some(key) = self.key_of(cid) else { return Warning::Unknown };
+        let Some(session) = self.sessions.get(key) else { return Warning::Unknown };
+        if !(session.understands_info && session.ponged && session.takes_messages()) {
+            return Warning::NotReady;
+        }
+        let mut info = self.info_for(key);
+        info.ldm = true;
+        if let Some(session) = self.sessions.get_mut(key) {
+            info.encode(&mut session.out.current);
+        }
+        self.touch(key, io);
+        Warning::Told
+    }
+
+    /// The open session with a connection id. A walk over all of them: for operators, not for messages.
+    fn key_of(&self, cid: u64) -> Option<u32> {
+        let is_open = |session: &crate::session::client::Session| {
+            session.cid == cid && !matches!(session.phase, Phase::Closing(_))
+        };
+        self.sessions.iter().find(|(_, session)| is_open(session)).map(|(key, _)| key)
+    }
+}

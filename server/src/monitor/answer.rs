@@ -1,0 +1,167 @@
+//! Answers, and what they may cost: monitoring must not exhaust the server, whoever asks and however slowly they read.
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// Long answers that are made at a time.
+const LONG_ANSWERS_MAX: usize = 2;
+/// Threads that make answers: one stays free for short ones, so that probes are answered.
+pub const ANSWERING_THREADS: usize = LONG_ANSWERS_MAX + 1;
+/// Answers up to here are not counted: as many as there are connections fit.
+const SMALL_BYTES: usize = 64 * 1024;
+/// Bytes of answers beyond that size that may wait to be read, all clients together.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a request waits for its turn and for room.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a client may take to read an answer.
+const READING_MAX: Duration = Duration::from_secs(60);
+/// Bytes that are handed to a connection at once.
+const FRAME_BYTES: usize = 16 * 1024;
+
+const PERMIT_BYTES: usize = 1024;
+
+/// What is answered.
+#[derive(Debug)]
+pub struct Answer {
+    status: u16,
+    kind: &'static str,
+    body: String,
+}
+
+impl Answer {
+    /// JSON.
+    pub fn json(body: String) -> Answer {
+        Answer { status: 200, kind: "application/json", body }
+    }
+
+    /// JSON as Go's `expvar` names it.
+    pub fn json_with_charset(body: String) -> Answer {
+        Answer { status: 200, kind: "application/json; charset=utf-8", body }
+    }
+
+    /// A page.
+    pub fn html(body: String) -> Answer {
+        Answer { status: 200, kind: "text/html; charset=utf-8", body }
+    }
+
+    /// Prometheus' text format.
+    pub fn prometheus(body: String) -> Answer {
+        Answer { status: 200, kind: "text/plain; version=0.0.4; charset=utf-8", body }
+    }
+
+    /// A line of text.
+    pub fn text(body: &str) -> Answer {
+        Answer { status: 200, kind: "text/plain; charset=utf-8", body: body.to_owned() }
+    }
+
+    /// With another status.
+    pub fn with_status(self, status: u16) -> Answer {
+        Answer { status, ..self }
+    }
+}
+
+/// Shares out the making of long answers and the memory of those that wait to be read.
+pub struct Budget {
+    turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Budget {
+    /// With everything free.
+    pub fn new() -> Budget {
+        Budget {
+            turns: Arc::new(Semaphore::new(LONG_ANSWERS_MAX)),
+            waiting: Arc::new(Semaphore::new(WAITING_BYTES_MAX / PERMIT_BYTES)),
+        }
+    }
+
+    /// Makes an answer on a thread of its own, when it is its turn.
+    pub async fn answer(&self, is_long: bool, make: impl FnOnce() -> Answer + Send + 'static) -> Response {
+        let made = tokio::time::timeout(TURN_WAIT_MAX, self.make(is_long, make)).await;
+        match made {
+            Ok(response) => response,
+            Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "monitoring is busy\n"),
+        }
+    }
+
+    async fn make(&self, is_long: bool, make: impl FnOnce() -> Answer + Send + 'static) -> Response {
+        let turn = match is_long {
+            true => self.turns.clone().acquire_owned().await.ok(),
+            false => None,
+        };
+        let made = tokio::task::spawn_blocking(move || {
+            // The turn lasts as long as the work, also when nobody waits for it any more.
+            let answer = make();
+            (answer, turn)
+        });
+        let Ok((answer, turn)) = made.await else {
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, "this answer could not be made\n");
+        };
+        let Answer { status, kind, body } = answer;
+        let room = match body.len() {
+            0..=SMALL_BYTES => None,
+            bytes => {
+                let wanted = bytes.min(WAITING_BYTES_MAX).div_ceil(PERMIT_BYTES);
+                let permits = u32::try_from(wanted).unwrap_or(u32::MAX);
+                self.waiting.clone().acquire_many_owned(permits).await.ok()
+            }
+        };
+        drop(turn);
+        let body =
+            Body::new(Sliced { rest: Bytes::from(body), end: Instant::now() + READING_MAX, _room: room });
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, [(CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response();
+        if kind.starts_with("application/json") {
+            let anybody = HeaderValue::from_static("*");
+            response.headers_mut().insert("Access-Control-Allow-Origin", anybody);
+        }
+        response
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text).into_response()
+}
+
+/// A body that is handed out slice by slice and holds its room until the last one.
+struct Sliced {
+    rest: Bytes,
+    end: Instant,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl HttpBody for Sliced {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        if Instant::now() > self.end {
+            return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));
+        }
+        let bytes = self.rest.len().min(FRAME_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}

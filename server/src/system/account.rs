@@ -1,0 +1,109 @@
+//! Requests about an account. Clients of other accounts reach them through an import that fills in their own account.
+
+use super::body::Body;
+use super::envelope::{Outcome, Stationery};
+use super::events::connection_count;
+use super::filter::Filter;
+use crate::monitor::query::BadParameter;
+use crate::monitor::{Monitor, accountz, accstatz, connz, json, links, subsz};
+
+/// Endpoints of an account as upstream's option types are called after them, and those types.
+const OPTIONS: &[(&str, &str, &str)] = &[
+    ("SUBSZ", "Subsz", "SubszOptions"),
+    ("CONNZ", "Connz", "ConnzOptions"),
+    ("LEAFZ", "Leafz", "LeafzOptions"),
+    ("JSZ", "Jsz", "JSzOptions"),
+    ("INFO", "AccInfo", "AccInfoOptions"),
+    ("STATZ", "AccountStatz", "AccountStatzOptions"),
+];
+
+/// What a request about an account came to.
+pub fn account_request(
+    monitor: &Monitor,
+    stationery: &mut Stationery,
+    account: &str,
+    endpoint: &str,
+    body: &[u8],
+) -> Outcome {
+    if endpoint == "CONNS" {
+        let count = connection_count(monitor, stationery, account);
+        return count.map_or(Outcome::Silent, Outcome::Bare);
+    }
+    let Some((_, name, options)) = OPTIONS.iter().find(|(known, ..)| *known == endpoint) else {
+        return Outcome::Silent;
+    };
+    let mut body = match Body::parse(body, name, options) {
+        Ok(body) => body,
+        Err(error) => return Outcome::BadRequest(error),
+    };
+    let filter = Filter::from_body(&mut body);
+    let request = read(&mut body, endpoint);
+    if let Err(error) = body.finish() {
+        return Outcome::BadRequest(error);
+    }
+    if !filter.fits(&monitor.about()) {
+        return Outcome::Silent;
+    }
+    match request.and_then(|request| answer(monitor, account, request)) {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::Failed(error.0),
+    }
+}
+
+/// The counters of all accounts.
+pub fn all_accounts(monitor: &Monitor, body: &[u8]) -> Outcome {
+    let mut body = match Body::parse(body, "AccountStatz", "AccountStatzOptions") {
+        Ok(body) => body,
+        Err(error) => return Outcome::BadRequest(error),
+    };
+    let filter = Filter::from_body(&mut body);
+    let request = accstatz::Request::from_body(&mut body);
+    match body.finish() {
+        Err(error) => Outcome::BadRequest(error),
+        Ok(()) if !filter.fits(&monitor.about()) => Outcome::Silent,
+        Ok(()) => Outcome::Data(json::compact(&accstatz::accstatz(monitor, &request))),
+    }
+}
+
+enum Request {
+    Subscriptions(subsz::Request),
+    Connections(Box<connz::Request>),
+    Leafnodes,
+    JetStream,
+    Information,
+    Statistics(accstatz::Request),
+}
+
+fn read(body: &mut Body, endpoint: &str) -> Result<Request, BadParameter> {
+    Ok(match endpoint {
+        "SUBSZ" => Request::Subscriptions(subsz::Request::from_body(body)?),
+        "CONNZ" => Request::Connections(Box::new(connz::Request::from_body(body)?)),
+        "LEAFZ" => {
+            links::read_leafz(body);
+            Request::Leafnodes
+        }
+        "JSZ" => Request::JetStream,
+        "INFO" => Request::Information,
+        _ => Request::Statistics(accstatz::Request::from_body(body)),
+    })
+}
+
+fn answer(monitor: &Monitor, account: &str, request: Request) -> Result<Outcome, BadParameter> {
+    let data = match request {
+        Request::Subscriptions(request) => {
+            json::compact(&subsz::subsz(monitor, &request.of_account(account)))
+        }
+        Request::Connections(request) => json::compact(&connz::connz(monitor, &request.of_account(account))),
+        Request::Leafnodes => json::compact(&links::leafz(monitor)),
+        Request::JetStream => return Err(BadParameter("jetstream not enabled".into())),
+        Request::Information => json::compact(&accountz::detail(monitor, account)?),
+        Request::Statistics(request) => {
+            let accstatz = accstatz::accstatz(monitor, &request.of_account(account));
+            if accstatz.account_statz.is_empty() {
+                return Ok(Outcome::Silent);
+            }
+            json::compact(&accstatz)
+        }
+    };
+    Ok(Outcome::Data(data))
+}

@@ -1,0 +1,23 @@
+//! The server as a member of its system account: it answers requests and tells what happens (reference: monitoring.md,
+//! sections 8 and 9). The cores hand over what they are asked (`petrel_engine::SystemNotice`); a thread of the control
+//! plane works it off, with the endpoints of `crate::monitor`, and publishes through the first core.
+
+mod account;
+mod body;
+mod compression;
+mod envelope;
+mod events;
+mod filter;
+#[cfg(test)]
+mod fuzz_tests;
+mod go_json;
+mod requests;
+mod server;
+mod service;
+mod statistics;
+mod subject;
+mod unique;
+mod user;
+
+pub use body::Body;
+pub use service::{Reload, Services};
