@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn days_are_counted_one_by_one() {
-        let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let is_leap =
+            |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for since_epoch in 0..200_000 {
             assert_eq!(date(since_epoch), (year, month, day));

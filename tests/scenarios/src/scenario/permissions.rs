@@ -40,7 +40,7 @@ struct Bound {
 }
 
 fn is_free(client: usize) -> bool {
-    client % 2 == 0
+    client.is_multiple_of(2)
 }
 
 /// Whether the server must refuse, or remove, a subscription of a client that is not free.
