@@ -119,6 +119,11 @@ fn map<V>() -> HashMap<Box<str>, V, ahash::RandomState> {
     HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4))
 }
 
+/// Default permissions, compiled once for all who have them.
+fn shared(source: &config::Permissions) -> (config::Permissions, Arc<Permissions>) {
+    (source.clone(), Arc::new(Permissions::compile(source)))
+}
+
 impl Directory {
     /// Compiles what the configuration says. Accounts of `previous` keep their ids; those that are gone keep them
     /// too, without users.
@@ -145,15 +150,17 @@ impl Directory {
             directory.add_account(&known.name)?;
         }
         let configured = &options.authorization;
+        let defaults = configured.default_permissions.as_ref().map(shared);
         for user in configured.users.iter().flatten() {
-            directory.add_user(user, AccountId::GLOBAL, configured.default_permissions.as_ref())?;
+            directory.add_user(user, AccountId::GLOBAL, defaults.as_ref(), previous)?;
         }
         for account in &options.accounts {
             let id = directory.add_account(&account.name)?;
             directory.accounts[id.index()].limits = account.limits.clone();
             directory.limits_connections |= account.limits.connections_max.is_some();
+            let defaults = account.default_permissions.as_ref().map(shared);
             for user in &account.users {
-                directory.add_user(user, id, account.default_permissions.as_ref())?;
+                directory.add_user(user, id, defaults.as_ref(), previous)?;
             }
         }
         let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -165,7 +172,7 @@ impl Directory {
             let password = configured.password.clone().unwrap_or_default();
             let credential = Credential::Password { name, password };
             let user = config::User { credential, permissions: None, connection_types: None };
-            directory.add_user(&user, AccountId::GLOBAL, None)?;
+            directory.add_user(&user, AccountId::GLOBAL, None, None)?;
         }
         directory.auth_required = configured.users.is_some()
             || directory.token.is_some()
@@ -225,32 +232,37 @@ impl Directory {
         u32::try_from(self.users.len() + self.nkeys.len()).unwrap_or(u32::MAX)
     }
 
+    /// Adds a user. `defaults`: what it may do when nothing is said; permissions that `previous` has alike are taken over.
     fn add_user(
         &mut self,
         user: &config::User,
         account: AccountId,
-        defaults: Option<&config::Permissions>,
+        defaults: Option<&(config::Permissions, Arc<Permissions>)>,
+        previous: Option<&Directory>,
     ) -> Result<(), DirectoryError> {
         let name: Box<str> = user.name().into();
-        let permissions = user.permissions.as_ref().or(defaults);
         let index = self.user_count();
-        let (proof, users) = match &user.credential {
+        let (proof, users, known) = match &user.credential {
             Credential::Password { password, .. } => {
-                (Proof::Password(Secret::new(password)), &mut self.users)
+                let known = previous.and_then(|previous| previous.users.get(&name));
+                (Proof::Password(Secret::new(password)), &mut self.users, known)
             }
             Credential::Nkey(key) => {
                 let key = decode(Role::User, key).ok_or(DirectoryError::Nkey)?;
-                (Proof::Nkey(key), &mut self.nkeys)
+                (Proof::Nkey(key), &mut self.nkeys, previous.and_then(|previous| previous.nkeys.get(&name)))
             }
         };
-        let user = User {
-            name: name.clone(),
-            account,
-            proof,
-            connection_types: user.connection_types.clone(),
-            permissions: permissions.map(|permissions| Arc::new(Permissions::compile(permissions))),
-            index,
-        };
+        let source = user.permissions.as_ref().or(defaults.map(|defaults| &defaults.0));
+        let permissions = source.map(|source| {
+            let known = known.and_then(|known| known.permissions.as_ref());
+            match (known.filter(|known| known.is_made_of(source)), defaults) {
+                (Some(known), _) => known.clone(),
+                (None, Some(defaults)) if user.permissions.is_none() => defaults.1.clone(),
+                (None, _) => Arc::new(Permissions::compile(source)),
+            }
+        });
+        let connection_types = user.connection_types.clone();
+        let user = User { name: name.clone(), account, proof, connection_types, permissions, index };
         users.insert(name, Arc::new(user));
         Ok(())
     }
@@ -320,5 +332,56 @@ impl Default for Directory {
     /// Nothing configured: everybody is in `$G`.
     fn default() -> Directory {
         Directory::compile(&config::Options::default(), None).expect("two accounts and no user fit together")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use petrel_config::SubjectPermission;
+
+    fn publishing(subject: &str) -> Option<config::Permissions> {
+        let publish = Some(SubjectPermission { allow: Some(vec![subject.to_owned()]), deny: Vec::new() });
+        Some(config::Permissions { publish, ..config::Permissions::default() })
+    }
+
+    fn user(name: &str, permissions: Option<config::Permissions>) -> config::User {
+        let credential = Credential::Password { name: name.into(), password: "p".into() };
+        config::User { credential, permissions, connection_types: None }
+    }
+
+    #[test]
+    fn permissions_are_shared_and_taken_over() {
+        let compile = |own: &str, default: &str, previous: Option<&Directory>| {
+            let mut options = config::Options::default();
+            options.authorization.default_permissions = publishing(default);
+            options.authorization.users =
+                Some(vec![user("a", None), user("b", None), user("c", publishing(own))]);
+            Directory::compile(&options, previous).unwrap()
+        };
+        let of =
+            |directory: &Directory, name: &str| directory.user(name).unwrap().permissions.clone().unwrap();
+        let before = compile("x", "y", None);
+        assert!(Arc::ptr_eq(&of(&before, "a"), &of(&before, "b")));
+        assert!(of(&before, "c").may_publish(b"x") && !of(&before, "c").may_publish(b"y"));
+        let after = compile("x", "z", Some(&before));
+        assert!(Arc::ptr_eq(&of(&before, "c"), &of(&after, "c")));
+        assert!(!Arc::ptr_eq(&of(&before, "a"), &of(&after, "a")) && of(&after, "a").may_publish(b"z"));
+        let again = compile("x", "z", Some(&after));
+        assert!(["a", "b", "c"].iter().all(|name| Arc::ptr_eq(&of(&after, name), &of(&again, name))));
+    }
+
+    #[test]
+    fn accounts_keep_their_ids() {
+        let account = |name: &str| config::Account { name: name.into(), ..config::Account::default() };
+        let options = |names: &[&str]| config::Options {
+            accounts: names.iter().map(|name| account(name)).collect(),
+            ..config::Options::default()
+        };
+        let before = Directory::compile(&options(&["A", "B"]), None).unwrap();
+        let after = Directory::compile(&options(&["C", "B"]), Some(&before)).unwrap();
+        assert_eq!(before.account("B"), after.account("B"));
+        assert_eq!(after.account("A"), before.account("A"));
+        assert_ne!(after.account("C"), before.account("A"));
     }
 }

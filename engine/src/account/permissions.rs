@@ -35,12 +35,6 @@ pub(crate) enum SubscribeVerdict {
     Filtered,
 }
 
-impl PartialEq for Permissions {
-    fn eq(&self, other: &Permissions) -> bool {
-        self.source == other.source
-    }
-}
-
 impl QueueRules {
     fn of(entries: &[String]) -> QueueRules {
         let mut rules = QueueRules::default();
@@ -87,6 +81,11 @@ impl Permissions {
             responses: source.responses,
             source: source.clone(),
         }
+    }
+
+    /// Whether this is what the configuration says.
+    pub(crate) fn is_made_of(&self, source: &config::Permissions) -> bool {
+        self.source == *source
     }
 
     /// Whether everything may be published.

@@ -125,12 +125,13 @@ impl Shard {
 
     fn work_verbs(&mut self, key: u32, data: &[u8], io: &mut Io<'_, Mail>) -> usize {
         let mut limits = self.parse_limits_of(key);
+        let mut is_outside = self.must_connect_first(key);
         let mut done = 0;
         while done < data.len() {
             let is_connect = matches!(data[done], b'C' | b'c');
-            if !is_connect && self.must_connect_first(key) {
+            if is_outside && !is_connect {
                 match self.enter_unannounced(key, io) {
-                    Flow::Next => limits = self.parse_limits_of(key),
+                    Flow::Next => (limits, is_outside) = (self.parse_limits_of(key), false),
                     Flow::Closed => return data.len(),
                     Flow::Held | Flow::Again => break,
                 }
@@ -140,7 +141,7 @@ impl Shard {
                     Flow::Next => {
                         done += consumed;
                         if is_connect {
-                            limits = self.parse_limits_of(key);
+                            (limits, is_outside) = (self.parse_limits_of(key), false);
                         }
                     }
                     Flow::Held => {

@@ -38,6 +38,7 @@ impl Shard {
             return Flow::Again;
         }
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        let is_restricted = session.rights.is_some();
         session.in_msgs += 1;
         session.in_bytes += message.bytes.len() as u64;
         let counters = &mut self.accounts[session.account.index()].counters;
@@ -46,8 +47,7 @@ impl Shard {
         if may_be_reserved(message) && self.is_reserved(key, message, io) {
             return Flow::Next;
         }
-        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
-        if session.rights.is_some() && self.refuses_publish(key, message.subject, io) {
+        if is_restricted && self.refuses_publish(key, message.subject, io) {
             return Flow::Next;
         }
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };

@@ -12,6 +12,7 @@ use petrel_config::ConnectionType;
 use petrel_protocol::client::{ClosedReason, ProtocolError};
 use petrel_protocol::quote::go_quote;
 use petrel_runtime::{CoreId, Io};
+use std::sync::Arc;
 
 impl Shard {
     /// Looks at every client again, with the accounts and users of the options that are in force now.
@@ -51,7 +52,11 @@ impl Shard {
                 return;
             }
         };
-        let is_unchanged = session.identity.permissions() == identity.permissions();
+        // What did not change was taken over from the directory before.
+        let is_unchanged = match (session.identity.permissions(), identity.permissions()) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
         let account = session.account;
         self.grant(key, identity);
         let payload_max = self.payload_max_of(account);
