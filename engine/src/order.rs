@@ -70,8 +70,9 @@ pub struct PasswordTicket {
     /// The core that gets the answer.
     pub core: CoreId,
     /// The session on that core.
-    pub(crate) session: u32,
-    pub(crate) cid: u64,
+    pub session: u32,
+    /// Its connection's id, so that nobody else gets the answer.
+    pub cid: u64,
 }
 
 /// A password, or token, to be checked against a bcrypt hash.
@@ -87,12 +88,8 @@ pub struct PasswordCheck {
 }
 
 impl PasswordCheck {
-    pub(crate) fn new(
-        ticket: PasswordTicket,
-        hash: Secret,
-        password: &str,
-        waiting: Weak<()>,
-    ) -> PasswordCheck {
+    /// A check. Nobody waits for it any more when `waiting` has no strong count.
+    pub fn new(ticket: PasswordTicket, hash: Secret, password: &str, waiting: Weak<()>) -> PasswordCheck {
         PasswordCheck { ticket, hash, password: Secret::new(password), waiting }
     }
 

@@ -121,3 +121,83 @@ impl Shared {
 fn matches(check: &PasswordCheck) -> bool {
     bcrypt::verify(check.password.reveal(), check.hash.reveal()).unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::unbounded;
+    use petrel_engine::Secret;
+    use petrel_runtime::CoreId;
+    use std::sync::Weak;
+    use std::time::Duration;
+
+    /// Of `s3cret`, made elsewhere.
+    const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG";
+
+    fn check(cid: u64, hash: &str, password: &str, waiting: Weak<()>) -> PasswordCheck {
+        let ticket = PasswordTicket { core: CoreId(0), session: 0, cid };
+        PasswordCheck::new(ticket, Secret::new(hash), password, waiting)
+    }
+
+    fn checker() -> (PasswordChecker, Receiver<(u64, PasswordVerdict)>) {
+        let (sender, answers) = unbounded();
+        let answer = move |ticket: PasswordTicket, verdict| {
+            let _ = sender.send((ticket.cid, verdict));
+        };
+        (PasswordChecker::start([1, 2, 3, 4], answer).unwrap(), answers)
+    }
+
+    fn next(answers: &Receiver<(u64, PasswordVerdict)>) -> (u64, PasswordVerdict) {
+        answers.recv_timeout(Duration::from_secs(20)).expect("an answer")
+    }
+
+    #[test]
+    fn only_what_fits_the_hash_is_right() {
+        let (checker, answers) = checker();
+        let connection = Arc::new(());
+        // The digits behind the salt are those of `$2a$`: the letter says who wrote it, not how.
+        for letter in ["a", "b", "x", "y"] {
+            let hash = HASH.replacen("2a", &format!("2{letter}"), 1);
+            checker.submit(check(1, &hash, "s3cret", Arc::downgrade(&connection)));
+            assert_eq!(next(&answers), (1, PasswordVerdict::Matches), "{hash}");
+        }
+        let long = "x".repeat(200);
+        for (hash, password) in [
+            (HASH, "S3cret"),
+            (HASH, ""),
+            (HASH, HASH),
+            (HASH, long.as_str()),
+            (&HASH[..40], "s3cret"),
+            ("$2a$99$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG", "s3cret"),
+            ("$2a$04$\u{e9}bcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5D", "s3cret"),
+        ] {
+            checker.submit(check(2, hash, password, Arc::downgrade(&connection)));
+            assert_eq!(next(&answers), (2, PasswordVerdict::Differs), "{hash} {password}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_checked_who_has_gone_and_too_many_are_refused() {
+        // A password that takes far longer than handing in all the others.
+        const SLOW: &str = "$2b$14$abcdefghijklmnopqrstuu3KWNuWLhBnmgYfnzONPueahDuedC/lu";
+        let (checker, answers) = checker();
+        let connection = Arc::new(());
+        checker.submit(check(0, HASH, "s3cret", Arc::downgrade(&connection)));
+        assert_eq!(next(&answers), (0, PasswordVerdict::Matches));
+        checker.submit(check(1, SLOW, "x", Arc::downgrade(&connection)));
+        for cid in 0..WAITING_MAX as u64 {
+            checker.submit(check(100 + cid, HASH, "wrong", Weak::new()));
+        }
+        checker.submit(check(2, HASH, "wrong", Arc::downgrade(&connection)));
+        checker.submit(check(3, HASH, "wrong", Arc::downgrade(&connection)));
+        // What was right before is known without waiting.
+        checker.submit(check(4, HASH, "s3cret", Arc::downgrade(&connection)));
+        let early: Vec<_> = (0..2).map(|_| next(&answers)).collect();
+        assert!(early.contains(&(3, PasswordVerdict::NotChecked)), "{early:?}");
+        let mut all: Vec<_> = early.into_iter().chain((0..2).map(|_| next(&answers))).collect();
+        all.sort_by_key(|answer| answer.0);
+        assert_eq!(all[0], (1, PasswordVerdict::Differs));
+        assert_eq!(all[3], (4, PasswordVerdict::Matches));
+        assert!(answers.recv_timeout(Duration::from_millis(50)).is_err(), "those who had gone get no answer");
+    }
+}

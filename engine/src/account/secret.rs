@@ -13,7 +13,8 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Secret {
-    pub(crate) fn new(text: &str) -> Secret {
+    /// A secret of this text.
+    pub fn new(text: &str) -> Secret {
         Secret(text.into())
     }
 
