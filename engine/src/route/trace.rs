@@ -11,6 +11,7 @@ use crate::mail::{Mail, Message, Origin};
 use crate::session::client::Phase;
 use crate::shard::Shard;
 use hashbrown::HashMap;
+use petrel_protocol::client::ProtocolError;
 use petrel_protocol::timestamp::rfc3339;
 use petrel_protocol::{headers, subject};
 use petrel_runtime::Io;
@@ -189,6 +190,28 @@ impl Shard {
         }
     }
 
+    /// A message that may not be published: when it is followed, the event says so.
+    #[cold]
+    pub(crate) fn trace_refused(
+        &mut self,
+        origin: &Origin,
+        message: &Message<'_>,
+        original: Option<Box<[u8]>>,
+        io: &mut Io<'_, Mail>,
+    ) {
+        let is_followed = message.header_bytes.is_some() && self.begin_trace(origin, message, original, io);
+        let Some(mut tracing) = self.tracing.take().filter(|_| is_followed) else { return };
+        let session = self.sessions.get(origin.session);
+        let rights = session.and_then(|session| session.rights.as_ref());
+        if rights.is_some_and(|rights| !rights.may_publish(&tracing.destination)) {
+            return;
+        }
+        if let Some(ingress) = tracing.events.first_mut() {
+            ingress.error = ProtocolError::PublishPermission(message.subject.to_vec()).to_string().into();
+        }
+        self.publish_trace(*tracing, io);
+    }
+
     /// Another core reports on a followed message.
     pub(crate) fn take_trace_part(&mut self, part: TracePart, io: &mut Io<'_, Mail>) {
         let Some(tracing) = self.pending_traces.by_token.get_mut(&part.token) else { return };
@@ -246,8 +269,9 @@ impl Shard {
         let mut event =
             Event::egress(io.wall_clock(), &interest.subject_of(subscription), subscription.queue());
         let (mut receiver, mut account) = (key, origin.account);
+        let mut there = message.subject.to_vec();
         if let Some(shadow) = subscription.shadow().cloned() {
-            let mut there = Vec::new();
+            there.clear();
             shadow.import.inwards.apply(message.subject, &mut there, 0);
             let name = &self.accounts[shadow.account.index()].name;
             tracing.events.push(Event::stream_export(io.wall_clock(), name, &there));
@@ -258,13 +282,13 @@ impl Shard {
             }
             (receiver, account) = (shadow.parent, shadow.account);
         }
-        let error = self.refusal_of(receiver, account, origin);
+        let error = self.refusal_of(receiver, account, origin, &there);
         let session = self.accounts[account.index()].interest.subscriptions().get(receiver);
         let session = session.map_or(crate::shard::NO_SESSION, |subscription| subscription.session);
         event.cid = self.sessions.get(session).map(|session| session.cid);
         event.name = self.session_name(session);
         event.acc = self.accounts[account.index()].name.to_string();
-        event.error = error.unwrap_or_default();
+        event.error = error.unwrap_or_default().into();
         tracing.events.push(event);
         let only = tracing.only;
         self.tracing = Some(tracing);
@@ -272,7 +296,13 @@ impl Shard {
     }
 
     /// Why a subscription does not get a message, in upstream's words.
-    fn refusal_of(&self, key: u32, account: AccountId, origin: &Origin) -> Option<&'static str> {
+    fn refusal_of(
+        &self,
+        key: u32,
+        account: AccountId,
+        origin: &Origin,
+        subject: &[u8],
+    ) -> Option<&'static str> {
         let subscription = self.accounts[account.index()].interest.subscriptions().get(key)?;
         let Some(session) = self.sessions.get(subscription.session) else {
             return Some("Not delivered because client is closed");
@@ -283,6 +313,10 @@ impl Shard {
         }
         if matches!(session.phase, Phase::Closing(_)) {
             return Some("Not delivered because client is closed");
+        }
+        let rights = session.rights.as_ref().filter(|_| subscription.is_filtered);
+        if rights.is_some_and(|rights| rights.permissions.is_denied(subject)) {
+            return Some("Not delivered because subscription denies this subject");
         }
         let max = subscription.max();
         (max != 0 && subscription.delivered >= max)

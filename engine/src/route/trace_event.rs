@@ -4,6 +4,7 @@ use super::service_latency::HeaderMap;
 use petrel_protocol::timestamp::rfc3339;
 use petrel_runtime::WallTime;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// The kind of a client's connection.
 const CLIENT: u8 = 0;
@@ -59,7 +60,7 @@ pub(crate) struct Event {
     #[serde(skip_serializing_if = "String::is_empty")]
     queue: String,
     #[serde(skip_serializing_if = "str::is_empty")]
-    pub(super) error: &'static str,
+    pub(super) error: Cow<'static, str>,
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -127,7 +128,7 @@ mod tests {
         let mut egress = Event::egress(now, b"a.*", Some(b"q"));
         egress.cid = Some(9);
         egress.acc = "IMP".into();
-        egress.error = "Not delivered because of no echo";
+        egress.error = "Not delivered because of no echo".into();
         for (event, wanted) in [
             (
                 Event::ingress(now, 9, "n".into(), "A", b"s"),

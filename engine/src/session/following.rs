@@ -20,6 +20,13 @@ impl Shard {
         if !self.begin_trace(origin, message, original, io) {
             return Flow::Next;
         }
+        let destination = self.tracing.as_ref().map(|tracing| tracing.destination.clone());
+        if let Some(destination) = destination
+            && self.refuses_publish(key, &destination, io)
+        {
+            self.tracing = None;
+            return Flow::Next;
+        }
         let found = self.accounts[origin.account.index()].interest.lookup(message.subject);
         let flow = self.route_published(key, origin, message, &found, wants_notice, io);
         let is_awaited = self.tracing.as_ref().is_some_and(|tracing| tracing.outstanding > 0);

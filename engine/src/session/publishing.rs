@@ -47,9 +47,6 @@ impl Shard {
         if may_be_reserved(message) && self.is_reserved(key, message, io) {
             return Flow::Next;
         }
-        if is_restricted && self.refuses_publish(key, message.subject, io) {
-            return Flow::Next;
-        }
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         let origin = Origin {
             account: session.account,
@@ -58,6 +55,12 @@ impl Shard {
             core: self.core.0,
             echo: session.echo,
         };
+        if is_restricted && self.refuses_publish(key, message.subject, io) {
+            let original = self.mapped_from.take();
+            self.trace_refused(&origin, message, original, io);
+            return Flow::Next;
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         let wants_notice = message.reply.is_some() && session.no_responders;
         let (verbose, pedantic) = (session.verbose, session.pedantic);
         if pedantic && !subject::is_valid_literal(message.subject) {
