@@ -175,7 +175,12 @@ fn traced(config: &str, flags: &[&str]) -> String {
     let log = server.log();
     assert!(!log.contains("hunter2"), "{log}");
     let lines = log.lines().filter(|line| line.contains("[TRC]") && !line.contains("[CONNECT "));
-    lines.map(|line| line[line.find("<<-").or(line.find("->>")).unwrap()..].to_owned() + "\n").collect()
+    lines
+        .map(|line| match line.find("<<-").or(line.find("->>")) {
+            Some(place) => line[place..].to_owned() + "\n",
+            None => panic!("{line}\n{log}"),
+        })
+        .collect()
 }
 
 #[test]

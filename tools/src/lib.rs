@@ -4,3 +4,4 @@
 
 pub mod bench;
 pub mod config_check;
+pub mod doctor;

@@ -20,11 +20,14 @@ enum Command {
     Bench(Box<petrel_tools::bench::Arguments>),
     /// Look at configuration files.
     Config(petrel_tools::config_check::Arguments),
+    /// Look at this machine: what a server will find here, and what to do about it.
+    Doctor(petrel_tools::doctor::Arguments),
 }
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Bench(arguments) => petrel_tools::bench::execute(&arguments),
         Command::Config(arguments) => petrel_tools::config_check::execute(&arguments),
+        Command::Doctor(arguments) => petrel_tools::doctor::execute(&arguments),
     }
 }

@@ -1,7 +1,10 @@
 //! Time as programs see it, and their timers.
 
 pub(crate) mod clock;
+mod discipline;
 pub(crate) mod wheel;
+
+pub use discipline::{ClockDiscipline, clock_discipline};
 
 use std::time::Duration;
 

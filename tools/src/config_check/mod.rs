@@ -3,7 +3,7 @@
 mod plan;
 mod render;
 mod report;
-mod source;
+pub(crate) mod source;
 
 pub use plan::{Accounts, Limits, Listener, Plan, Tls};
 pub use report::{Line, Report, check};

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 /// The file system and the environment of this process.
-pub(super) struct System;
+pub(crate) struct System;
 
 impl Source for System {
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
