@@ -65,7 +65,7 @@ impl Volume {
         #[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
         let bytes = |blocks: u64| blocks * room.fragment_size() as u64;
         Ok(Volume {
-            kind: Kind::of(i64::from(system.filesystem_type().0)),
+            kind: Kind::of(system.filesystem_type().0),
             total_bytes: bytes(room.blocks()),
             free_bytes: bytes(room.blocks_available()),
         })
