@@ -121,22 +121,17 @@ impl Shard {
         if let Some(session) = self.sessions.get_mut(key) {
             session.nonce = nonce;
             session.payload_max = payload_max;
-        }
-        let mut info = self.info_for(key);
-        if let Some(session) = self.sessions.get_mut(key) {
-            if let Some(nonce) = &session.nonce {
-                info.nonce = String::from_utf8_lossy(nonce.as_slice()).into_owned();
-            }
             tracing::debug!("{} - Client connection created", session.label());
-            info.encode(&mut session.out.current);
         }
         if refused {
+            if self.greets_in_clear() {
+                self.greet(key, io);
+            }
             self.statistics.refused_connections += 1;
             let error = ProtocolError::MaximumConnectionsExceeded;
             self.fail(key, Some(&error), ClosedReason::MaximumConnectionsExceeded, io);
         } else {
-            self.start_clock(key, io);
-            self.touch(key, io);
+            self.begin(key, io);
         }
         io.resume_read(socket);
     }

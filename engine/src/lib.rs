@@ -21,6 +21,7 @@ mod session;
 mod shard;
 mod snapshot;
 mod system;
+pub mod transport;
 
 pub use account::{
     AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User,

@@ -55,6 +55,8 @@ pub enum Mutation {
     AnsweredTwice,
     /// Requests that nobody on another core received stay without notice when they went to another account.
     ServiceNoticeByInterest,
+    /// What a client sends while a worker has its handshake is forgotten.
+    HandshakeInputDropped,
     /// Lame duck mode ends with the first core that has no client left.
     LameDuckEndsEarly,
     /// What is denied is delivered to wildcard subscriptions.

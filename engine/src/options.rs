@@ -1,6 +1,7 @@
 //! What a node's cores are told at start.
 
 use crate::account::Directory;
+use crate::transport::TlsOptions;
 use petrel_protocol::client::ServerInfo;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,10 @@ pub struct Options {
     pub limits: Limits,
     /// Accounts and users.
     pub directory: Arc<Directory>,
+    /// TLS of clients; `None`: all are plain.
+    pub tls: Option<Arc<TlsOptions>>,
+    /// Connections may begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// How long a client may take to send a valid CONNECT when authorization is configured.
     pub auth_timeout: Duration,
     /// Interval of PINGs to clients.
@@ -97,6 +102,8 @@ impl Default for Options {
             listen: SocketAddr::from(([0, 0, 0, 0], 4222)),
             limits: Limits::default(),
             directory: Arc::default(),
+            tls: None,
+            proxy_protocol: false,
             auth_timeout: Duration::from_secs(2),
             ping_interval: Duration::from_secs(120),
             ping_max: 2,

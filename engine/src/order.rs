@@ -6,6 +6,7 @@ use crate::snapshot::{
     AccountPage, AccountQuery, ConnectionPage, ConnectionQuery, SubscriptionPage, SubscriptionQuery,
 };
 use crate::system::{Publication, SystemNotice, Warning};
+use crate::transport::HandshakeAnswer;
 use petrel_runtime::CoreId;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -43,6 +44,8 @@ pub enum Order {
     Reload(Arc<Options>, crossbeam_channel::Sender<()>),
     /// A password was checked ([`Notice::CheckPassword`]).
     PasswordChecked(PasswordTicket, PasswordVerdict),
+    /// A step of a handshake is done.
+    Handshake(Box<HandshakeAnswer>),
     /// Stop accepting, tell the clients, close them one by one, then report on the notice channel.
     LameDuck,
     /// Close everything in order and stop the loop.

@@ -40,5 +40,6 @@ impl Shard {
         self.options = options;
         self.reauthorize_all(io);
         self.enforce_connection_limits(io);
+        self.check_pins(io);
     }
 }

@@ -18,6 +18,7 @@ use crate::session::keepalive::TimerKind;
 use crate::session::outbound::BufferPool;
 use crate::session::rights::RightsByUser;
 use crate::system::SystemQueue;
+use crate::transport::{HandshakeJob, Scratch};
 use hashbrown::HashMap;
 use petrel_protocol::client::{ClosedReason, ParseLimits};
 use petrel_runtime::{CoreId, Event, Io, Program, SocketId};
@@ -108,6 +109,10 @@ pub struct Shard {
     pub(crate) sid_hasher: ahash::RandomState,
     /// State of the generator behind queue picks.
     pub(crate) random: u64,
+    /// The records of the read at hand.
+    pub(crate) scratch: Scratch,
+    /// Where handshakes are sent to be worked on.
+    pub(crate) handshakes: Option<crossbeam_channel::Sender<Box<HandshakeJob>>>,
     /// Core 0 only.
     pub(crate) acceptor: Option<Acceptor>,
     pub(crate) lame_duck: Option<LameDuck>,
@@ -159,6 +164,8 @@ impl Shard {
             rights: RightsByUser::with_hasher(hasher.clone()),
             sid_hasher: hasher,
             random: 1,
+            scratch: Scratch::default(),
+            handshakes: None,
             lame_duck: None,
             system: SystemQueue::default(),
             options,
@@ -171,6 +178,14 @@ impl Shard {
             #[cfg(feature = "mutations")]
             provokes_panics: false,
         }
+    }
+
+    /// The shard with somebody to work on the handshakes of its TLS connections: the steps go to `handshakes`, a
+    /// bounded channel, and each comes back as [`Order::Handshake`]. Without it no handshake succeeds.
+    #[must_use]
+    pub fn with_handshakes(mut self, handshakes: crossbeam_channel::Sender<Box<HandshakeJob>>) -> Shard {
+        self.handshakes = Some(handshakes);
+        self
     }
 
     /// The session of a socket, when it is still the same connection.
@@ -340,6 +355,7 @@ impl Shard {
                 let _ = done.send(());
             }
             Order::PasswordChecked(ticket, verdict) => self.password_checked(ticket, verdict, io),
+            Order::Handshake(answer) => self.handshake_answered(*answer, io),
             Order::LameDuck => self.enter_lame_duck(io),
             Order::Shutdown => self.shut_down(io),
         }
@@ -367,7 +383,7 @@ impl Program for Shard {
         match event {
             Event::Received { socket, data } => {
                 if let Some(key) = self.session_of(socket) {
-                    self.received(key, data, io);
+                    self.arrived(key, data, io);
                 }
             }
             Event::Sent { socket, buffer, result } => {
@@ -380,7 +396,7 @@ impl Program for Shard {
             Event::Timer(token) => self.timer(token, io),
             Event::Ended { socket, end } => {
                 if let Some(key) = self.session_of(socket) {
-                    self.peer_ended(key, end, io);
+                    self.transport_ended(key, end, io);
                 }
             }
             Event::Accepted { socket, .. } => self.accepted(socket, io),

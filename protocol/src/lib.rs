@@ -6,6 +6,7 @@ pub mod fuzzing;
 pub mod headers;
 pub mod identity;
 pub mod pattern;
+pub mod proxy_protocol;
 pub mod quote;
 pub mod subject;
 pub mod timestamp;

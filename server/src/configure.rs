@@ -4,6 +4,7 @@ use crate::console;
 use crate::files::System;
 use crate::flags::Flags;
 use crate::settings::{self, FlagsError};
+use crate::tls::{Tls, TlsError};
 use crate::version::PROGRAM;
 use jiff::Timestamp;
 use petrel_config::{CheckError, Configuration, LoadError, Options, Problem, Problems, load};
@@ -18,6 +19,8 @@ pub struct Configured {
     pub file: Option<ConfigFile>,
     /// When it was read.
     pub load_time: Timestamp,
+    /// TLS, its files read.
+    pub tls: Option<Tls>,
 }
 
 /// A configuration file that was read.
@@ -56,6 +59,9 @@ pub enum ConfigureError {
     /// The command line asks for what it does not complete, or what is not there.
     #[error(transparent)]
     Flags(#[from] FlagsError),
+    /// Certificates, keys or rules of TLS do not work.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The options do not go together.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -71,6 +77,7 @@ pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
         let path = file(flags).ok_or(ConfigureError::NothingToCheck)?;
         let read = load(path, &mut System)?;
         check_edges(&read)?;
+        settings::tls(&read.options)?;
         let Configuration { digest, problems, .. } = read;
         return report_check(path, &digest, problems).map(|()| None);
     }
@@ -109,8 +116,8 @@ pub fn read(flags: &Flags) -> Result<(Configured, Problems), ConfigureError> {
     };
     settings::overrule(&mut options, flags)?;
     options.check()?;
-    settings::refuse_what_is_missing(&options)?;
-    Ok((Configured { options, file, load_time }, problems))
+    let tls = settings::tls(&options)?;
+    Ok((Configured { options, file, load_time, tls }, problems))
 }
 
 /// Upstream finds what is wrong between accounts while it reads the file, so that a check of the file tells it.

@@ -25,6 +25,7 @@ mod settings;
 mod signals;
 mod system;
 mod tcp;
+mod tls;
 mod usage;
 mod version;
 

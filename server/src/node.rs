@@ -4,6 +4,7 @@ use crate::files::system_text;
 use crate::inquiry::Inquiry;
 use crate::passwords::PasswordChecker;
 use crate::settings::Listen;
+use crate::tls::Workers;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use petrel_engine::{Notice, Options, Order, Shard};
 use petrel_runtime::{BackendKind, LaunchError, LaunchOptions, OrderSender, RunningNode, launch};
@@ -35,6 +36,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The threads for handshakes could not be started.
+    #[error("cannot start the threads for TLS handshakes: {0}")]
+    Workers(io::Error),
     /// The first core said nothing.
     #[error("the first core did not start to listen within {} seconds", START_WAIT_MAX.as_secs())]
     Silent,
@@ -55,6 +59,7 @@ pub enum StopError {
 pub struct Node {
     running: RunningNode<Order>,
     notices: Receiver<Notice>,
+    workers: Arc<Workers>,
     /// Where clients connect, as bound.
     pub address: SocketAddr,
 }
@@ -72,11 +77,17 @@ impl Node {
     ) -> Result<Node, StartError> {
         // Unbounded, because a core never waits; notices are few: two in the life of a node.
         let (sender, notices) = unbounded();
+        let workers = Arc::new(Workers::default());
+        let has_tls = options.tls.is_some();
+        let jobs = workers.jobs();
         let running = launch(launch_options, move |core, core_count| {
-            Shard::new(options.clone(), core, core_count, key, sender.clone())
+            Shard::new(options.clone(), core, core_count, key, sender.clone()).with_handshakes(jobs.clone())
         })?;
+        if has_tls {
+            workers.start(&running.orders).map_err(StartError::Workers)?;
+        }
         match notices.recv_timeout(START_WAIT_MAX) {
-            Ok(Notice::Listening(address)) => Ok(Node { running, notices, address }),
+            Ok(Notice::Listening(address)) => Ok(Node { running, notices, workers, address }),
             Ok(Notice::ListenFailed(address, source)) => {
                 stop_cores(&running);
                 let host = crate::address::joined(&listen.host, address.port());
@@ -129,7 +140,7 @@ impl Node {
 
     /// A handle that gives the cores new options.
     pub fn reconfiguration(&self) -> Reconfiguration {
-        Reconfiguration { orders: self.running.orders.clone() }
+        Reconfiguration { orders: self.running.orders.clone(), workers: self.workers.clone() }
     }
 
     /// Tells all cores to accept nobody any more and to let the clients go one by one.
@@ -172,6 +183,7 @@ fn stop_cores(running: &RunningNode<Order>) {
 #[derive(Clone)]
 pub struct Reconfiguration {
     orders: Vec<OrderSender<Order>>,
+    workers: Arc<Workers>,
 }
 
 /// A core did not take new options in time.
@@ -182,6 +194,14 @@ pub struct CoreSilent {
 }
 
 impl Reconfiguration {
+    /// Makes sure that somebody does handshakes: to be called before the cores get options with TLS.
+    ///
+    /// # Errors
+    /// When threads cannot be made.
+    pub fn start_handshakes(&self) -> io::Result<()> {
+        self.workers.start(&self.orders)
+    }
+
     /// First step: all cores get to know the accounts that are new. Nothing else changes by it.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::reload::{Reloader, Surroundings};
 use crate::settings::{self, Listen};
 use crate::signals::{self, Signal};
 use crate::system::{Reload, Services};
+use crate::tls::{self, Tls};
 use crate::version::{PETREL, PROGRAM, UPSTREAM};
 use crate::{process, tcp};
 use crossbeam_channel::{Receiver, select};
@@ -71,15 +72,18 @@ impl Server {
         let online = online_cpus();
         let listen = settings::client_listen(options)?;
         let launch_options = settings::launch_options(options, &online)?;
-        let http = match settings::monitor_listen(options)? {
-            Some(listen) => Some(Listener::bind(&listen)?),
-            None => None,
+        let (http, is_https) = match settings::monitor_listen(options)? {
+            Some((listen, is_https)) => (Some(Listener::bind(&listen)?), is_https),
+            None => (None, false),
         };
+        let scheme = if is_https { "https" } else { "http" };
         if let Some(http) = &http {
-            info!("Starting http monitor on {}", joined(&http.shown.0, http.shown.1));
+            info!("Starting {scheme} monitor on {}", joined(&http.shown.0, http.shown.1));
         }
 
-        let (node, engine_options) = start_node(options, &identity, listen.clone(), &launch_options)?;
+        let tls = configured.tls.clone();
+        let (node, engine_options) =
+            start_node(options, &identity, listen.clone(), &launch_options, tls.as_ref())?;
         let info = &engine_options.info;
         let passwords = node
             .start_password_checker(identity.hash_key)
@@ -93,17 +97,24 @@ impl Server {
             server_name,
             advertised: (info.host.clone(), info.port),
             http: http.as_ref().map(|http| http.shown.clone()).unwrap_or_default(),
+            is_https,
+            tls,
             auth_required: engine_options.directory.auth_required(),
             start,
             cpus: node.cpus().to_vec(),
             backend: backend_name(node.backend()),
             processor_count: online.len(),
         };
-        let ports_file = Arc::new(PortsFile::new(ports(options, &listen, &node, http.as_ref())));
+        let ports_file = Arc::new(PortsFile::new(ports(
+            options,
+            &listen,
+            &node,
+            http.as_ref().map(|http| (http, scheme)),
+        )));
         let monitor = Arc::new(Monitor::new(about, node.inquiry()));
         if let Some(http) = http {
-            http.serve(monitor.clone(), plainly())
-                .map_err(|error| format!("Can't start monitoring: {error}"))?;
+            let open = if is_https { tls::secured(&monitor) } else { plainly() };
+            http.serve(monitor.clone(), open).map_err(|error| format!("Can't start monitoring: {error}"))?;
         }
         if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {
             process::write_pid_file(Path::new(path))
@@ -198,9 +209,9 @@ fn reload_by(reloader: &Arc<Reloader>) -> Reload {
 }
 
 /// What the ports file says.
-fn ports(options: &Options, listen: &Listen, node: &Node, http: Option<&Listener>) -> Ports {
+fn ports(options: &Options, listen: &Listen, node: &Node, http: Option<(&Listener, &str)>) -> Ports {
     let scheme = if options.tls.is_some() { "tls" } else { "nats" };
-    let monitoring = http.map(|http| urls("http", http.address.ip(), http.address.port()));
+    let monitoring = http.map(|(http, scheme)| urls(scheme, http.address.ip(), http.address.port()));
     Ports {
         nats: urls(scheme, listen.address.ip(), node.address.port()),
         monitoring: monitoring.unwrap_or_default(),
@@ -214,6 +225,7 @@ fn start_node(
     identity: &Identity,
     mut listen: Listen,
     launch_options: &LaunchOptions,
+    tls: Option<&Tls>,
 ) -> Result<(Node, Arc<petrel_engine::Options>), StartFailure> {
     let any_port = listen.address.port() == 0;
     let mut attempts = if any_port { FREE_PORT_ATTEMPTS } else { 1 };
@@ -224,7 +236,7 @@ fn start_node(
         }
         let core_count = launch_options.cpus.len();
         let engine_options =
-            Arc::new(settings::engine_options(options, identity, &listen, core_count, None)?);
+            Arc::new(settings::engine_options(options, identity, &listen, core_count, None, tls)?);
         match Node::start(engine_options.clone(), launch_options, &listen, identity.hash_key) {
             Err(StartError::Listen { source, .. })
                 if source.kind() == ErrorKind::AddrInUse && attempts > 0 => {}

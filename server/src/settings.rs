@@ -4,15 +4,18 @@ use crate::address;
 use crate::flags::Flags;
 use crate::identity::Identity;
 use crate::memory;
+use crate::tls::{TLS_TIMEOUT_DEFAULT, Tls, TlsError};
 use crate::version;
 use petrel_config::{
-    Backend, CertificateFiles, Cores, LogOptions, Options, TlsOptions, WriteTimeout, defaults, or_default,
+    Backend, CertificateFiles, Cores, LogOptions, Options, TlsOptions, User, WriteTimeout, defaults,
+    or_default,
 };
 use petrel_engine as engine;
 use petrel_protocol::client::ServerInfo;
 use petrel_runtime::{BackendChoice, LaunchOptions};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why options cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,9 @@ pub enum SettingsError {
     /// Accounts and users that do not fit together.
     #[error(transparent)]
     Directory(#[from] engine::DirectoryError),
+    /// Monitoring over https without a certificate.
+    #[error("Can't start monitoring: TLS cert and key required for HTTPS")]
+    HttpsWithoutTls,
     /// More cores than the process may use, or CPUs it may not use.
     #[error("{0}")]
     Cores(String),
@@ -106,20 +112,6 @@ fn overrule_tls(options: &mut Options, flags: &Flags) -> Result<(), FlagsError> 
     Ok(())
 }
 
-/// Refuses what the command line can ask for and the server cannot do yet, so that nobody believes it in force.
-///
-/// # Errors
-/// Names the first such thing.
-pub fn refuse_what_is_missing(options: &Options) -> Result<(), FlagsError> {
-    if options.tls.is_some() {
-        return Err(FlagsError::NotSupported("TLS"));
-    }
-    if options.https_port.is_some_and(|port| port != 0) {
-        return Err(FlagsError::NotSupported("monitoring over https"));
-    }
-    Ok(())
-}
-
 /// What is wrong with the command line and the file together. The texts are upstream's where it has the error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlagsError {
@@ -129,9 +121,6 @@ pub enum FlagsError {
     /// TLS without a key.
     #[error("TLS Server private key must be present and valid")]
     Key,
-    /// Not there yet.
-    #[error("{0} is not supported by petrel yet")]
-    NotSupported(&'static str),
 }
 
 /// Where the server listens and what it says of that.
@@ -164,18 +153,21 @@ pub fn client_listen(options: &Options) -> Result<Listen, SettingsError> {
     Listen::new(host(options), options.port.unwrap_or(0), defaults::PORT)
 }
 
-/// Where monitoring listens; `None` when it is not asked for.
+/// Where monitoring listens, and whether by https; `None` when it is not asked for.
 ///
 /// # Errors
-/// When the host does not resolve or the port is none.
-pub fn monitor_listen(options: &Options) -> Result<Option<Listen>, SettingsError> {
-    match options.http_port.unwrap_or(0) {
-        0 => Ok(None),
-        port => {
-            let named = options.http_host.as_deref().filter(|host| !host.is_empty());
-            Listen::new(named.unwrap_or_else(|| host(options)), port, 0).map(Some)
-        }
-    }
+/// When the host does not resolve, the port is none, or there is no certificate for https.
+pub fn monitor_listen(options: &Options) -> Result<Option<(Listen, bool)>, SettingsError> {
+    let (plain, secure) = (options.http_port.unwrap_or(0), options.https_port.unwrap_or(0));
+    let (named, port, is_secure) = match (plain, secure) {
+        (0, 0) => return Ok(None),
+        (0, _) if options.tls.is_none() => return Err(SettingsError::HttpsWithoutTls),
+        (0, port) => (&options.https_host, port, true),
+        (port, _) => (&options.http_host, port, false),
+    };
+    let named = named.as_deref().filter(|host| !host.is_empty());
+    let listen = Listen::new(named.unwrap_or_else(|| host(options)), port, 0)?;
+    Ok(Some((listen, is_secure)))
 }
 
 fn host(options: &Options) -> &str {
@@ -193,9 +185,15 @@ pub fn engine_options(
     listen: &Listen,
     core_count: usize,
     previous: Option<&engine::Directory>,
+    tls: Option<&Tls>,
 ) -> Result<engine::Options, SettingsError> {
     let directory = engine::Directory::compile(options, previous)?;
-    let info = server_info(options, identity, listen, directory.info_auth_required())?;
+    let mut info = server_info(options, identity, listen, directory.info_auth_required())?;
+    if let (Some(configured), Some(tls)) = (&options.tls, tls) {
+        info.tls_required = tls.engine.required;
+        info.tls_available = !tls.engine.required;
+        info.tls_verify = configured.verify || configured.verify_and_map;
+    }
     let core_count = core_count.max(1) as u64;
     let budget = options.petrel.memory_bytes.unwrap_or_else(memory::budget_bytes) / core_count;
     Ok(engine::Options {
@@ -203,7 +201,9 @@ pub fn engine_options(
         listen: listen.address,
         limits: limits(options),
         directory: Arc::new(directory),
-        auth_timeout: or_default(options.authorization.timeout, defaults::AUTH_TIMEOUT),
+        auth_timeout: auth_timeout(options),
+        tls: tls.map(|tls| Arc::clone(&tls.engine)),
+        proxy_protocol: options.proxy_protocol,
         ping_interval: or_default(options.ping_interval, defaults::PING_INTERVAL),
         ping_max: u32::try_from(or_default(options.ping_max, defaults::PING_MAX)).unwrap_or(u32::MAX),
         write_deadline: or_default(options.write_deadline, defaults::WRITE_DEADLINE),
@@ -231,6 +231,27 @@ fn trace(log: &LogOptions) -> engine::Trace {
         headers_only: log.trace_headers == Some(true),
         message_bytes_max: size(log.traced_msg_len_max.unwrap_or(0)),
     }
+}
+
+/// TLS of the server, from its files; `None` when it is not configured.
+///
+/// # Errors
+/// When something of it does not work.
+pub fn tls(options: &Options) -> Result<Option<Tls>, TlsError> {
+    let Some(configured) = &options.tls else { return Ok(None) };
+    let listed = options.authorization.users.iter().flatten();
+    let users = listed.chain(options.accounts.iter().flat_map(|account| &account.users)).map(User::name);
+    let users = users.chain(options.authorization.user.as_deref());
+    Tls::load(configured, !options.allow_non_tls, users).map(Some)
+}
+
+/// How long a client may take to log in: with TLS as long as its handshake, and a second.
+pub fn auth_timeout(options: &Options) -> Duration {
+    let default = match &options.tls {
+        Some(tls) => tls.timeout.unwrap_or(TLS_TIMEOUT_DEFAULT) + Duration::from_secs(1),
+        None => defaults::AUTH_TIMEOUT,
+    };
+    or_default(options.authorization.timeout, default)
 }
 
 fn server_info(

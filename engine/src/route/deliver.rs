@@ -148,7 +148,7 @@ impl Shard {
             receiver.out.current = self.pool.take();
         }
         let (subject, reply) = (message.subject, message.reply);
-        if bytes.len() >= LARGE_BYTES && !receiver.out.is_writing() {
+        if bytes.len() >= LARGE_BYTES && !receiver.out.is_writing() && receiver.transport.is_none() {
             let out = &mut receiver.out.current;
             encode::message_head(out, subject, &subscription.sid, reply, header_bytes, bytes.len());
             if self.source.note(receiver_key, out.len(), bytes) {

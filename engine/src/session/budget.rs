@@ -28,7 +28,7 @@ impl Shard {
             .sessions
             .iter()
             .filter(|(_, session)| session.takes_messages())
-            .max_by_key(|(_, session)| session.out.pending_bytes() + session.input.capacity());
+            .max_by_key(|(_, session)| session.held_bytes());
         let Some((key, session)) = largest else { return };
         tracing::warn!(
             "{} - Slow Consumer Detected: the memory budget of {} bytes of core {} is used up, this connection \
@@ -36,7 +36,7 @@ impl Shard {
             session.label(),
             self.options.memory_budget_bytes,
             self.core.0,
-            session.out.pending_bytes() + session.input.capacity()
+            session.held_bytes()
         );
         self.doom(key, ClosedReason::SlowConsumerPendingBytes);
     }

@@ -2,10 +2,11 @@
 
 use super::authentication::Identity;
 use super::login::Login;
-use super::outbound::Outbound;
+use super::outbound::{BufferPool, Outbound};
 use super::replies::Replies;
 use super::rights::Rights;
 use crate::account::AccountId;
+use crate::transport::Transport;
 use hashbrown::HashTable;
 use petrel_protocol::client::ClosedReason;
 use petrel_protocol::identity::signature::NONCE_CHARACTERS;
@@ -29,6 +30,8 @@ impl Holds {
     pub(crate) const CLOSING: u8 = 8;
     /// Its password is being checked, or its account is asked for room.
     pub(crate) const LOGIN: u8 = 16;
+    /// It sent much while a worker has its handshake.
+    pub(crate) const HANDSHAKE: u8 = 128;
 
     pub(crate) fn set(&mut self, hold: u8) {
         self.0 |= hold;
@@ -140,6 +143,8 @@ pub(crate) struct Session {
     pub(crate) ponged_once: bool,
     pub(crate) pings_outstanding: u32,
     pub(crate) out: Outbound,
+    /// What lies between it and its socket; `None`: nothing.
+    pub(crate) transport: Option<Box<Transport>>,
     /// Bytes read and not yet worked off: an incomplete verb, or more while it is held.
     pub(crate) input: Vec<u8>,
     /// Length that the input must reach before it is worth parsing again.
@@ -214,6 +219,7 @@ impl Session {
             ponged_once: false,
             pings_outstanding: 0,
             out: Outbound::default(),
+            transport: None,
             input: Vec::new(),
             input_needed: 0,
             subscriptions: HashTable::new(),
@@ -244,6 +250,24 @@ impl Session {
     #[inline]
     pub(crate) fn takes_messages(&self) -> bool {
         !matches!(self.phase, Phase::Closing(_))
+    }
+
+    /// Memory that it holds for bytes on their way, in either direction.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let transport = self.transport.as_ref().map_or(0, |transport| transport.held_bytes());
+        self.out.pending_bytes() + self.input.capacity() + transport
+    }
+
+    /// The next buffer to send, as it goes over the wire, when none is being written.
+    #[inline]
+    pub(crate) fn next_buffer(&mut self, pool: &mut BufferPool) -> Option<Vec<u8>> {
+        match &mut self.transport {
+            None => self.out.next(),
+            Some(transport) => {
+                let is_closing = self.ended || matches!(self.phase, Phase::Closing(_));
+                transport.next_buffer(&mut self.out, pool, is_closing)
+            }
+        }
     }
 
     /// What log lines begin with: `<host:port> - cid:<n>` and, once it has connected, what it calls itself.

@@ -54,7 +54,7 @@ impl Shard {
         }
         loop {
             let queued_before = session.out.queued_bytes();
-            let Some(buffer) = session.out.next() else { break };
+            let Some(buffer) = session.next_buffer(&mut self.pool) else { break };
             self.held_bytes -= queued_before - session.out.queued_bytes();
             let bytes = buffer.len();
             match io.send(session.socket, buffer) {
@@ -196,7 +196,7 @@ impl Shard {
     }
 
     /// Ends a closing connection whose last moment is over.
-    pub(super) fn finish(&mut self, key: u32) {
+    pub(crate) fn finish(&mut self, key: u32) {
         if let Some(session) = self.sessions.get(key) {
             let reason = match session.phase {
                 Phase::Closing(reason) => reason,
@@ -239,6 +239,9 @@ impl Shard {
         self.client_left(key, &record);
         let Some(mut session) = self.sessions.remove(key) else { return };
         self.held_bytes -= session.out.queued_bytes() + session.input.capacity();
+        if let Some(transport) = session.transport.take() {
+            self.leave_transport(*transport, &session, io);
+        }
         if let Some(timer) = session.write_timer.take() {
             io.cancel_timer(timer);
         }
@@ -282,6 +285,7 @@ impl Shard {
             && !session.holds.any()
         {
             io.resume_read(session.socket);
+            self.late_end(key, io);
         }
     }
 

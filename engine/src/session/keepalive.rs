@@ -103,6 +103,10 @@ impl Shard {
             self.finish(key);
             return;
         }
+        if session.transport.is_some() && self.early_timeout(key, io) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
         if is_timed && !session.connected && self.options.directory.auth_required() {
             let error = ProtocolError::AuthenticationTimeout;
             self.fail(key, Some(&error), ClosedReason::AuthenticationTimeout, io);

@@ -43,12 +43,16 @@ impl Shard {
 
     /// Looks at the credentials of a CONNECT.
     pub(super) fn log_in(&mut self, key: u32, mut connect: ConnectOptions, io: &mut Io<'_, Mail>) -> Flow {
+        let Ok(certificate_user) = self.certificate_user(key, &connect) else {
+            self.refuse_login(key, Some(&connect), io);
+            return Flow::Closed;
+        };
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         let presented = Presented {
             connect: &connect,
             nonce: session.nonce.as_deref().map(<[u8; NONCE_CHARACTERS]>::as_slice),
             kind: ConnectionType::Standard,
-            certificate_names: None,
+            certificate_names: certificate_user.as_ref().map(std::slice::from_ref),
         };
         match authenticate(&self.options.directory, &presented) {
             Verdict::Refused => {

@@ -4,9 +4,11 @@ use crate::mail::Mail;
 use crate::order::CoreStatistics;
 use crate::session::client::{Description, Session};
 use crate::shard::Shard;
+use crate::transport::TlsPeer;
 use petrel_protocol::client::ClosedReason;
 use petrel_runtime::{Io, WallTime};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Sessions or closed connections that one page looks at.
@@ -62,6 +64,10 @@ pub struct ConnectionSnapshot {
     pub version: String,
     pub user: Option<String>,
     pub account: String,
+    /// How it speaks TLS, and with which certificates; `None`: it does not.
+    pub tls: Option<Arc<TlsPeer>>,
+    /// TLS came before INFO.
+    pub tls_first: bool,
     pub subscription_count: u64,
 }
 
@@ -159,6 +165,8 @@ impl Shard {
             version: text(|description| &description.version),
             user: description.and_then(|description| description.user.clone()),
             account: account.name.to_string(),
+            tls: session.transport.as_ref().and_then(|transport| transport.peer.clone()),
+            tls_first: session.transport.as_ref().is_some_and(|transport| transport.first),
             subscription_count: session.subscriptions.len() as u64,
         }
     }

@@ -16,6 +16,7 @@ pub enum ProtocolError {
     MaximumConnectionsExceeded,
     MaximumAccountConnectionsExceeded,
     MaximumSubscriptionsExceeded,
+    ConnectionThrottling,
     StaleConnection,
     InvalidClientProtocol,
     NoRespondersRequiresHeaders,
@@ -85,6 +86,7 @@ impl ProtocolError {
             ProtocolError::MaximumAccountConnectionsExceeded => {
                 Some(ClosedReason::MaximumAccountConnectionsExceeded)
             }
+            ProtocolError::ConnectionThrottling => Some(ClosedReason::MaximumConnectionsExceeded),
             ProtocolError::StaleConnection => Some(ClosedReason::StaleConnection),
             ProtocolError::InvalidClientProtocol => Some(ClosedReason::BadClientProtocolVersion),
             ProtocolError::NoRespondersRequiresHeaders => Some(ClosedReason::NoRespondersRequiresHeaders),
@@ -117,6 +119,7 @@ impl fmt::Display for ProtocolError {
             ProtocolError::MaximumConnectionsExceeded => "maximum connections exceeded",
             ProtocolError::MaximumAccountConnectionsExceeded => "maximum account active connections exceeded",
             ProtocolError::MaximumSubscriptionsExceeded => "maximum subscriptions exceeded",
+            ProtocolError::ConnectionThrottling => "Connection throttling is active. Please try again later.",
             ProtocolError::StaleConnection => "Stale Connection",
             ProtocolError::InvalidClientProtocol => "invalid client protocol",
             ProtocolError::NoRespondersRequiresHeaders => "no responders requires headers support",

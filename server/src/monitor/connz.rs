@@ -1,11 +1,12 @@
 //! `/connz`: the connections.
 
 use super::query::{BadParameter, Query};
-use super::shape::{Connection, Connz, Subscription};
+use super::shape::{Connection, Connz, PeerCertificate, Subscription};
 use super::state::Monitor;
 use super::time::{rfc3339, round_trip, seconds_between, timestamp, uptime};
 use crate::system::Body;
 use jiff::Timestamp;
+use petrel_engine::transport;
 use petrel_engine::{ConnectionQuery, ConnectionSnapshot, SubscriptionQuery, SubscriptionSnapshot};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -268,6 +269,10 @@ fn connection(
         name: snapshot.name,
         lang: snapshot.lang,
         version: snapshot.version,
+        tls_version: snapshot.tls.as_ref().map_or("", |tls| tls.version),
+        tls_cipher_suite: snapshot.tls.as_ref().map_or("", |tls| tls.cipher_suite),
+        tls_peer_certs: Vec::new(),
+        tls_first: snapshot.tls_first,
         authorized_user: None,
         account: None,
         subscriptions_list: Vec::new(),
@@ -275,6 +280,8 @@ fn connection(
         name_tag: None,
     };
     if request.auth {
+        let certificates = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
+        connection.tls_peer_certs = certificates.map(peer_certificate).collect();
         connection.authorized_user = snapshot.user;
         // The name tag of an account is its name until somebody gives it another; a closed connection is in
         // no account any more.
@@ -303,6 +310,14 @@ fn connection(
         }
     }
     connection
+}
+
+fn peer_certificate(certificate: &transport::PeerCertificate) -> PeerCertificate {
+    PeerCertificate {
+        subject: certificate.subject.clone(),
+        spki_sha256: transport::digest_text(&certificate.key_digest),
+        cert_sha256: transport::digest_text(&certificate.digest),
+    }
 }
 
 fn sort(name: &str) -> Result<Sort, BadParameter> {

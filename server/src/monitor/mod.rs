@@ -25,5 +25,5 @@ pub mod time;
 pub mod varz;
 
 pub use gather::total;
-pub use listener::{Listener, plainly};
+pub use listener::{Listener, Open, Stream, plainly};
 pub use state::{About, Monitor};

@@ -73,6 +73,9 @@ const CORE_METRICS: &[CoreMetric] = &[
     }),
 ];
 
+/// Present with TLS.
+const CERTIFICATE_EXPIRY: &str = "petrel_tls_certificate_not_after_seconds";
+
 /// Says what petrel's own metrics are.
 pub fn describe(recorder: &PrometheusRecorder) {
     let text = |text: &'static str| SharedString::const_str(text);
@@ -87,6 +90,8 @@ pub fn describe(recorder: &PrometheusRecorder) {
     recorder.describe_gauge("petrel_core_up".into(), None, text(up));
     let build = "Always 1; the labels say what runs";
     recorder.describe_gauge("petrel_build_info".into(), None, text(build));
+    let expiry = "When the certificate of the server expires, in seconds since the epoch";
+    recorder.describe_gauge(CERTIFICATE_EXPIRY.into(), Some(Unit::Seconds), text(expiry));
 }
 
 /// The answer in Prometheus' text format.
@@ -112,6 +117,9 @@ pub fn metrics(monitor: &Monitor) -> String {
         Label::from_static_parts("backend", about.backend),
     ];
     set(exporter.recorder, Key::from_parts("petrel_build_info", build), 1.0);
+    if let Some(not_after) = about.tls.as_ref().and_then(|tls| tls.not_after) {
+        set(exporter.recorder, Key::from_name(CERTIFICATE_EXPIRY), not_after as f64);
+    }
     exporter.recorder.handle().render()
 }
 

@@ -21,6 +21,10 @@ pub struct Varz<'a> {
     pub port: u16,
     #[serde(skip_serializing_if = "is_false")]
     pub auth_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_verify: bool,
     pub max_connections: i64,
     #[serde(skip_serializing_if = "is_zero")]
     pub max_subscriptions: i64,
@@ -41,6 +45,8 @@ pub struct Varz<'a> {
     pub websocket: Unconfigured,
     pub jetstream: Unconfigured,
     pub tls_timeout: Float,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_not_after: Option<String>,
     pub write_deadline: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub write_timeout: &'a str,
@@ -171,6 +177,14 @@ pub struct Connection {
     pub lang: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub version: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub tls_version: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub tls_cipher_suite: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tls_peer_certs: Vec<PeerCertificate>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_first: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorized_user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +195,15 @@ pub struct Connection {
     pub subscriptions_list_detail: Vec<Subscription>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_tag: Option<String>,
+}
+
+/// A certificate that a client has shown.
+#[derive(Serialize)]
+pub struct PeerCertificate {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    pub spki_sha256: String,
+    pub cert_sha256: String,
 }
 
 /// One subscription of `subscriptions_list_detail`.

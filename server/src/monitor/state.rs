@@ -2,6 +2,7 @@
 
 use crate::inquiry::Inquiry;
 use crate::process::ProcessorMeter;
+use crate::tls::Tls;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use petrel_config::Options;
@@ -29,6 +30,10 @@ pub struct About {
     pub advertised: (String, u16),
     /// Host and port of monitoring itself.
     pub http: (String, u16),
+    /// Whether that is by https.
+    pub is_https: bool,
+    /// TLS of the clients and of https.
+    pub tls: Option<Tls>,
     /// Whether clients must present something.
     pub auth_required: bool,
     /// When the server started.

@@ -5,14 +5,12 @@ use super::json::Float;
 use super::shape::{ByKind, DiskWaits, Petrel, Traffic, Unconfigured, Varz};
 use super::state::{About, Monitor};
 use super::time::{rfc3339, seconds_between, uptime};
-use crate::{process, version};
+use crate::tls::TLS_TIMEOUT_DEFAULT;
+use crate::{process, settings, version};
 use jiff::Timestamp;
 use petrel_config::{Options, WriteTimeout, defaults, or_default};
 use petrel_engine::CoreStatistics;
 use std::time::Duration;
-
-/// The default of a TLS handshake; shown also without TLS.
-const TLS_TIMEOUT_SECONDS: f64 = 2.0;
 
 /// The answer, from what the cores said.
 pub fn varz<'a>(monitor: &Monitor, about: &'a About, cores: &[Option<CoreStatistics>]) -> Varz<'a> {
@@ -28,14 +26,16 @@ pub fn varz<'a>(monitor: &Monitor, about: &'a About, cores: &[Option<CoreStatist
         host: &about.advertised.0,
         port: about.advertised.1,
         auth_required: about.auth_required,
+        tls_required: about.tls.as_ref().is_some_and(|tls| tls.engine.required),
+        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify || tls.verify_and_map),
         max_connections: connections_max(options),
         max_subscriptions: options.subscriptions_max.unwrap_or(0),
         ping_interval: nanoseconds(or_default(options.ping_interval, defaults::PING_INTERVAL)),
         ping_max: or_default(options.ping_max, defaults::PING_MAX),
         http_host: &about.http.0,
-        http_port: about.http.1,
+        http_port: if about.is_https { 0 } else { about.http.1 },
         http_base_path: options.http_base_path.as_deref().unwrap_or(""),
-        https_port: 0,
+        https_port: if about.is_https { about.http.1 } else { 0 },
         auth_timeout: auth_timeout(options),
         max_control_line: or_default(options.control_line_max, defaults::CONTROL_LINE_MAX),
         max_payload: options.payload_max(),
@@ -46,7 +46,8 @@ pub fn varz<'a>(monitor: &Monitor, about: &'a About, cores: &[Option<CoreStatist
         mqtt: Unconfigured {},
         websocket: Unconfigured {},
         jetstream: Unconfigured {},
-        tls_timeout: Float(TLS_TIMEOUT_SECONDS),
+        tls_timeout: Float(tls_timeout(options).as_secs_f64()),
+        tls_cert_not_after: about.tls.as_ref().and_then(|tls| expiry(tls.not_after?)),
         write_deadline: nanoseconds(or_default(options.write_deadline, defaults::WRITE_DEADLINE)),
         write_timeout: write_timeout(options),
         start: rfc3339(about.start),
@@ -110,7 +111,16 @@ fn connections_max(options: &Options) -> i64 {
 }
 
 fn auth_timeout(options: &Options) -> Float {
-    Float(or_default(options.authorization.timeout, defaults::AUTH_TIMEOUT).as_secs_f64())
+    Float(settings::auth_timeout(options).as_secs_f64())
+}
+
+/// How long a handshake may take; shown also without TLS.
+fn tls_timeout(options: &Options) -> Duration {
+    options.tls.as_ref().and_then(|tls| tls.timeout).unwrap_or(TLS_TIMEOUT_DEFAULT)
+}
+
+fn expiry(seconds: i64) -> Option<String> {
+    Timestamp::from_second(seconds).ok().map(rfc3339)
 }
 
 /// The word that was configured; nothing for the default.

@@ -41,6 +41,9 @@ pub enum ReloadError {
     /// The log cannot be written where it should go.
     #[error(transparent)]
     Log(#[from] OutputError),
+    /// TLS is new, and there is no thread to be had for handshakes.
+    #[error("cannot start the threads for TLS handshakes: {0}")]
+    Handshakes(std::io::Error),
     /// A core is stuck.
     #[error(transparent)]
     Core(#[from] CoreSilent),
@@ -103,8 +106,12 @@ impl Reloader {
             &self.surroundings.listen,
             self.surroundings.core_count,
             Some(&current.engine.directory),
+            configured.tls.as_ref(),
         )?);
         let log = self.open_log(&current.options, &configured.options)?;
+        if configured.tls.is_some() {
+            self.surroundings.cores.start_handshakes().map_err(ReloadError::Handshakes)?;
+        }
         self.surroundings.cores.prepare(&engine_options)?;
         self.surroundings.cores.carry_out(&engine_options)?;
 
@@ -143,6 +150,7 @@ impl Reloader {
             about.config_digest =
                 configured.file.as_ref().map(|file| file.digest.clone()).unwrap_or_default();
             about.config_load_time = configured.load_time;
+            about.tls.clone_from(&configured.tls);
             about.advertised = (engine_options.info.host.clone(), engine_options.info.port);
             about.auth_required = engine_options.directory.auth_required();
         });

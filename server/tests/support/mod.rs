@@ -1,6 +1,7 @@
 //! The real binary, started on free ports of the loopback, and small clients for it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod authority;
 pub mod bus;
 pub mod shapes;
 
@@ -185,6 +186,11 @@ impl Client {
         let mut client = Client { stream, received: String::new() };
         client.wait_for("\r\n");
         client
+    }
+
+    /// The socket alone.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Sends protocol lines.

@@ -1,0 +1,14 @@
+//! TLS: certificates, keys and rules from files, handshakes on workers, and the channel that the engine speaks through.
+
+mod certificate;
+mod channel;
+mod configuration;
+mod https;
+mod pem;
+mod resolver;
+mod suites;
+mod workers;
+
+pub use configuration::{TIMEOUT_DEFAULT as TLS_TIMEOUT_DEFAULT, Tls, TlsError};
+pub use https::secured;
+pub use workers::Workers;
