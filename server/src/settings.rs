@@ -29,9 +29,6 @@ pub enum SettingsError {
     /// Accounts and users that do not fit together.
     #[error(transparent)]
     Directory(#[from] engine::DirectoryError),
-    /// Monitoring over https without a certificate.
-    #[error("Can't start monitoring: TLS cert and key required for HTTPS")]
-    HttpsWithoutTls,
     /// More cores than the process may use, or CPUs it may not use.
     #[error("{0}")]
     Cores(String),
@@ -156,12 +153,11 @@ pub fn client_listen(options: &Options) -> Result<Listen, SettingsError> {
 /// Where monitoring listens, and whether by https; `None` when it is not asked for.
 ///
 /// # Errors
-/// When the host does not resolve, the port is none, or there is no certificate for https.
+/// When the host does not resolve or the port is none.
 pub fn monitor_listen(options: &Options) -> Result<Option<(Listen, bool)>, SettingsError> {
     let (plain, secure) = (options.http_port.unwrap_or(0), options.https_port.unwrap_or(0));
     let (named, port, is_secure) = match (plain, secure) {
         (0, 0) => return Ok(None),
-        (0, _) if options.tls.is_none() => return Err(SettingsError::HttpsWithoutTls),
         (0, port) => (&options.https_host, port, true),
         (port, _) => (&options.http_host, port, false),
     };

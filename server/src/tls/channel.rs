@@ -266,7 +266,8 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, output: &mut Vec<u8>) {
 fn told(error: Error) -> ChannelError {
     let text = match &error {
         Error::NoCertificatesPresented => "tls: client didn't provide a certificate".into(),
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // Of an authority of the same name with another key.
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "tls: failed to verify certificate: x509: certificate signed by unknown authority".into()
         }
         Error::InvalidCertificate(
@@ -275,6 +276,9 @@ fn told(error: Error) -> ChannelError {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
         ) => "tls: failed to verify certificate: x509: certificate has expired or is not yet valid".into(),
+        Error::InvalidCertificate(problem) => {
+            format!("tls: failed to verify certificate: x509: {problem}")
+        }
         Error::DecryptError => "local error: tls: bad record MAC".into(),
         Error::AlertReceived(alert) => format!("remote error: tls: {}", alert_text(*alert)),
         other => format!("tls: {other}"),

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use super::PATIENCE;
+use rcgen::PublicKeyData;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -10,7 +11,9 @@ use rcgen::{
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -97,21 +100,39 @@ impl Authority {
         shown: Option<&str>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> Arc<ClientConfig> {
+        let mut config = self.client_parts(versions);
+        if let Some(name) = shown {
+            self.show(&mut config, name);
+        }
+        Arc::new(config)
+    }
+
+    /// What a client trusts.
+    pub fn client_parts(&self, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(versions)
             .unwrap()
-            .with_root_certificates(roots);
-        Arc::new(match shown {
-            None => builder.with_no_client_auth(),
-            Some(name) => {
-                let chain = CertificateDer::pem_file_iter(self.path(&format!("{name}.pem"))).unwrap();
-                let chain = chain.map(Result::unwrap).collect();
-                let key = PrivateKeyDer::from_pem_file(Path::new(&self.key(name))).unwrap();
-                builder.with_client_auth_cert(chain, key).unwrap()
-            }
-        })
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
+    /// Makes a client show a certificate of this authority, whoever is asked for.
+    pub fn show(&self, config: &mut ClientConfig, name: &str) {
+        let chain = CertificateDer::pem_file_iter(self.path(&format!("{name}.pem"))).unwrap();
+        let chain = chain.map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(Path::new(&self.key(name))).unwrap();
+        let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let certified = CertifiedKey::new(chain, key);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    }
+
+    /// The digest of a certificate's public key, as `pinned_certs` has it.
+    pub fn key_digest(&self, name: &str) -> String {
+        let key = KeyPair::from_pem(&std::fs::read_to_string(self.key(name)).unwrap()).unwrap();
+        let digest = Sha256::digest(key.subject_public_key_info());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

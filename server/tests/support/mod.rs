@@ -198,6 +198,19 @@ impl Client {
         self.stream.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Sends bytes.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Reads what comes next.
+    pub fn read_more(&mut self) {
+        let mut buffer = [0; 4096];
+        let count = self.stream.read(&mut buffer).unwrap();
+        assert_ne!(count, 0, "closed behind {:?}", self.received);
+        self.received.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+
     /// Reads until a text was received.
     pub fn wait_for(&mut self, text: &str) {
         let mut buffer = [0; 4096];
