@@ -4,6 +4,7 @@
 //! * [`Server`] starts a binary, waits until it says that it is ready, and makes sure that it ends well.
 //! * [`Wire`] is one connection, byte by byte.
 //! * [`conversation`] reads and replays the golden conversations of `tests/conversations/`.
+//! * [`Certificates`] are those of a small organisation, for TLS.
 //! * [`http`] asks the monitoring port.
 //!
 //! The binary is `petrel-server` as built in the target directory of the running test, or the one that the
@@ -11,6 +12,7 @@
 //! how the golden texts are checked. `PETREL_TEST_CONFIG` holds lines for every configuration, such as
 //! `petrel { cores: 3 }`.
 
+mod certificates;
 pub mod conversation;
 mod ending;
 pub mod http;
@@ -20,11 +22,12 @@ mod random;
 mod server;
 mod wire;
 
+pub use certificates::Certificates;
 pub use ending::SetOnDrop;
 pub use message::Message;
 pub use pattern::Pattern;
 pub use random::Random;
-pub use server::{Server, ServerBuilder, binary_path};
+pub use server::{Server, ServerBuilder, binary_path, free_port, is_petrel};
 pub use wire::{Mismatch, Split, Wire};
 
 use std::time::Duration;

@@ -7,8 +7,8 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -85,17 +85,31 @@ impl ServerBuilder {
     /// When the binary is missing or the server does not become ready; the message holds its log.
     #[track_caller]
     pub fn start(&self) -> Server {
+        self.try_start_anywhere().unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// As [`ServerBuilder::start`], for a server that may refuse its configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not become ready; the text holds its log.
+    ///
+    /// # Panics
+    ///
+    /// When the binary is missing.
+    #[track_caller]
+    pub fn try_start_anywhere(&self) -> Result<Server, String> {
         const ATTEMPTS_MAX: u32 = 5;
         for _ in 0..ATTEMPTS_MAX {
             let ports = (free_port(), free_port());
             match self.try_start(ports.0, ports.1) {
-                Ok(server) => return server,
+                Ok(server) => return Ok(server),
                 // Somebody else took the port after it was chosen.
                 Err(log) if log.contains("in use") => {}
-                Err(log) => panic!("the server did not become ready; its log:\n{log}"),
+                Err(log) => return Err(format!("the server did not become ready; its log:\n{log}")),
             }
         }
-        panic!("found no free port in {ATTEMPTS_MAX} attempts")
+        Err(format!("found no free port in {ATTEMPTS_MAX} attempts"))
     }
 
     /// Starts the server on given ports, as a restart does.
@@ -375,8 +389,22 @@ pub fn binary_path() -> PathBuf {
     path
 }
 
+/// Whether the server under test is petrel: it says so in its first lines, and nowhere where a client decides by it.
+///
+/// # Panics
+///
+/// When it does not start.
+pub fn is_petrel() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| Server::start().log().contains("(petrel "))
+}
+
 /// A port on which nobody listens at the moment.
-fn free_port() -> u16 {
+///
+/// # Panics
+///
+/// When there is none.
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let size = u32::from(PORTS.end - PORTS.start);
     // Test programs that run at the same time begin at different places.

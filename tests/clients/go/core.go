@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,38 +24,39 @@ func connect(address string, options ...nats.Option) *nats.Conn {
 	return connection
 }
 
-// core is publish, subscribe, queue groups, requests, headers, drain.
-func core(address string) {
-	publisher := connect(address, nats.Name("publisher"))
-	subscriber := connect(address, nats.Name("subscriber"))
-	serverInfo(publisher)
-	publishAndSubscribe(publisher, subscriber)
-	wildcards(publisher, subscriber)
-	queueGroups(publisher, subscriber)
-	unsubscribe(publisher, subscriber)
-	headers(publisher, subscriber)
-	requests(publisher, subscriber)
-	payloadLimit(publisher)
-	noEcho(address)
-	oldRequests(address, subscriber)
-	invalidSubject(address)
-	drain(publisher, subscriber)
+// pair makes a scenario of what is done with two connections.
+func pair(body func(publisher, subscriber *nats.Conn)) func(address string) {
+	return func(address string) {
+		body(connect(address, nats.Name("publisher")), connect(address, nats.Name("subscriber")))
+	}
 }
 
-func serverInfo(connection *nats.Conn) {
+func connecting(address string) {
+	connection := connect(address, nats.Name("named"), func(options *nats.Options) error {
+		options.Verbose, options.Pedantic = true, true
+		return nil
+	})
 	equal("the version that clients decide by", connection.ConnectedServerVersion(), "2.15.2")
 	equal("headers are supported", connection.HeadersSupported(), true)
 	equal("a payload may have a mebibyte", connection.MaxPayload(), 1048576)
 	equal("no credentials are asked for", connection.AuthRequired(), false)
 	equal("no TLS is asked for", connection.TLSRequired(), false)
+	equal("the server that it is at", connection.ConnectedAddr(), address)
 	id, err := connection.GetClientID()
 	must("client id", err)
 	equal("a client id", id > 0, true)
-	address, err := connection.GetClientIP()
+	own, err := connection.GetClientIP()
 	must("client address", err)
-	equal("the client's address", address.String(), "127.0.0.1")
+	equal("the client's address", own.String(), "127.0.0.1")
 	_, err = connection.RTT()
 	ok("a round trip", err)
+	other, err := nats.Connect("nats://127.0.0.1:1,nats://"+address, nats.DontRandomize())
+	must("connect", err)
+	equal("the second server is taken when the first is not there", other.ConnectedAddr(), address)
+	other.Close()
+	equal("closed", other.IsClosed(), true)
+	_, err = nats.Connect("nats://127.0.0.1:1")
+	equal("a connection refused is said", err != nil, true)
 }
 
 func publishAndSubscribe(publisher, subscriber *nats.Conn) {
@@ -158,6 +161,7 @@ func unsubscribe(publisher, subscriber *nats.Conn) {
 	}
 	_, err = limited.NextMsg(100 * time.Millisecond)
 	equal("unsubscribe after three messages", errors.Is(err, nats.ErrMaxMessages), true)
+	equal("unsubscribe at once", ended.IsValid(), false)
 }
 
 func headers(publisher, subscriber *nats.Conn) {
@@ -214,12 +218,61 @@ func requests(requester, responder *nats.Conn) {
 	must("unsubscribe", service.Unsubscribe())
 	must("flush", responder.Flush())
 	_, err = requester.Request("service.echo", nil, patience)
+	equal("no responders any more", errors.Is(err, nats.ErrNoResponders), true)
+	_, err = responder.SubscribeSync("silent")
+	must("subscribe", err)
+	must("flush", responder.Flush())
+	_, err = requester.Request("silent", nil, 100*time.Millisecond)
+	equal("an answer that does not come in time", errors.Is(err, nats.ErrTimeout), true)
+}
+
+func requestMany(requester, responder *nats.Conn) {
+	for _, name := range []string{"a", "b", "c"} {
+		_, err := responder.Subscribe("who.is.there", func(request *nats.Msg) {
+			must("respond", request.Respond([]byte(name)))
+		})
+		must("subscribe", err)
+	}
+	must("flush", responder.Flush())
+	inbox := requester.NewRespInbox()
+	answers, err := requester.SubscribeSync(inbox)
+	must("subscribe", err)
+	must("publish", requester.PublishRequest("who.is.there", inbox, nil))
+	var found []string
+	for range 3 {
+		answer, err := answers.NextMsg(patience)
+		must("an answer", err)
+		found = append(found, string(answer.Data))
+	}
+	slices.Sort(found)
+	equal("an answer of everybody", strings.Join(found, ""), "abc")
+}
+
+func noResponders(address string) {
+	connection := connect(address)
+	_, err := connection.Request("nobody.here", nil, patience)
 	equal("no responders", errors.Is(err, nats.ErrNoResponders), true)
+	old := connect(address, nats.UseOldRequestStyle())
+	_, err = old.Request("nobody.here", nil, patience)
+	equal("no responders, by an inbox of its own", errors.Is(err, nats.ErrNoResponders), true)
+	subscription, err := connection.SubscribeSync("answers.here")
+	must("subscribe", err)
+	must("publish", connection.PublishRequest("nobody.here", "answers.here", nil))
+	// The library takes the notice for an error of the subscription.
+	_, err = subscription.NextMsg(patience)
+	equal("the notice", errors.Is(err, nats.ErrNoResponders), true)
+}
+
+// requestsInBothStyles uses one inbox for all requests, then one for each.
+func requestsInBothStyles(address string) {
+	responder := connect(address)
+	requests(connect(address), responder)
+	oldRequests(address, responder)
 }
 
 // oldRequests are those with a new inbox and an UNSUB 1 each.
 func oldRequests(address string, responder *nats.Conn) {
-	connection := connect(address, nats.UseOldRequestStyle())
+	connection := connect(address, nats.UseOldRequestStyle(), nats.CustomInboxPrefix("_MINE"))
 	defer connection.Close()
 	service, err := responder.Subscribe("service.old", func(request *nats.Msg) {
 		must("respond", request.Respond([]byte("yes")))
@@ -240,8 +293,10 @@ func oldRequests(address string, responder *nats.Conn) {
 	equal("no responders in the old style", errors.Is(err, nats.ErrNoResponders), true)
 }
 
-func payloadLimit(connection *nats.Conn) {
+func payloadLimit(address string) {
+	connection := connect(address)
 	limit := int(connection.MaxPayload())
+	equal("the configured limit", limit, 4096)
 	must("publish", connection.Publish("large", make([]byte, limit)))
 	ok("the largest payload", connection.Flush())
 	err := connection.Publish("large", make([]byte, limit+1))
@@ -305,4 +360,28 @@ func drain(publisher, subscriber *nats.Conn) {
 	must("drain", subscriber.Drain())
 	receive("the end of the drained connection", closed)
 	equal("draining a connection loses nothing", received[1].Load(), messages)
+}
+
+// slowConsumer is one that the library finds slow.
+func slowConsumer(address string) {
+	told := make(chan error, 100)
+	publisher := connect(address)
+	subscriber := connect(address,
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
+	subscription, err := subscriber.SubscribeSync("flood")
+	must("subscribe", err)
+	must("limit", subscription.SetPendingLimits(10, -1))
+	must("flush", subscriber.Flush())
+	for range 100 {
+		must("publish", publisher.Publish("flood", nil))
+	}
+	must("flush", publisher.Flush())
+	must("flush", subscriber.Flush())
+	equal("it is told that it is slow", errors.Is(receive("a word about it", told), nats.ErrSlowConsumer), true)
+	pending, _, err := subscription.Pending()
+	must("pending", err)
+	equal("what it could hold", pending, 10)
+	dropped, err := subscription.Dropped()
+	must("dropped", err)
+	equal("and not", dropped, 90)
 }

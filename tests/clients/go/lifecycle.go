@@ -18,34 +18,6 @@ func talks(name string, connection *nats.Conn, err error) {
 	ok(name, err)
 }
 
-// refused checks that a connection was not let in.
-func refused(name string, _ *nats.Conn, err error) {
-	equal(name, errors.Is(err, nats.ErrAuthorization), true)
-}
-
-func tokenScenario(address string) {
-	connection, err := nats.Connect("nats://"+address, nats.Token(token))
-	talks("the right token", connection, err)
-	equal("credentials are asked for", connection.AuthRequired(), true)
-	connection, err = nats.Connect("nats://" + token + "@" + address)
-	talks("the token in the address", connection, err)
-	connection, err = nats.Connect("nats://"+address, nats.Token("wrong"))
-	refused("a wrong token", connection, err)
-	connection, err = nats.Connect("nats://" + address)
-	refused("no token", connection, err)
-}
-
-func userScenario(address string) {
-	connection, err := nats.Connect("nats://"+address, nats.UserInfo(user, password))
-	talks("the right password", connection, err)
-	connection, err = nats.Connect("nats://" + user + ":" + password + "@" + address)
-	talks("both in the address", connection, err)
-	connection, err = nats.Connect("nats://"+address, nats.UserInfo(user, "wrong"))
-	refused("a wrong one", connection, err)
-	connection, err = nats.Connect("nats://" + address)
-	refused("nobody", connection, err)
-}
-
 // reconnect is a server that ends and comes back on the same port.
 func reconnect(address string) {
 	down, up := make(chan bool, 10), make(chan bool, 10)
@@ -62,7 +34,7 @@ func reconnect(address string) {
 	must("subscribe", err)
 	must("limit", limited.AutoUnsubscribe(2))
 	must("flush", connection.Flush())
-	for round := 1; round <= 3; round++ {
+	for round := 1; round <= 2; round++ {
 		ask("restart")
 		receive("the end of the connection", down)
 		receive("the new connection", up)

@@ -2,7 +2,7 @@
 //
 // The program prints a line for each check and ends with code 0 when all of them held. Where a scenario needs
 // something done to the server it prints "ask" and what, and waits for a line on its input that says that it is done.
-// tests/tests/clients.rs runs all scenarios.
+// tests/tests/clients runs all scenarios.
 package main
 
 import (
@@ -24,12 +24,43 @@ const (
 const patience = 10 * time.Second
 
 var scenarios = map[string]func(address string){
-	"core":      core,
-	"token":     tokenScenario,
-	"user":      userScenario,
-	"reconnect": reconnect,
-	"lame-duck": lameDuck,
+	"connect":          connecting,
+	"publish":          pair(publishAndSubscribe),
+	"wildcards":        pair(wildcards),
+	"queue_groups":     pair(queueGroups),
+	"unsubscribe":      pair(unsubscribe),
+	"headers":          pair(headers),
+	"requests":         requestsInBothStyles,
+	"request_many":     pair(requestMany),
+	"no_responders":    noResponders,
+	"payload_limit":    payloadLimit,
+	"no_echo":          noEcho,
+	"invalid_subject":  invalidSubject,
+	"drain":            pair(drain),
+	"slow_consumer":    slowConsumer,
+	"reconnect":        reconnect,
+	"lame_duck":        lameDuck,
+	"services":         pair(services),
+	"user_info":        userInfo,
+	"token":            tokenScenario,
+	"user":             userScenario,
+	"nkey":             nkeyScenario,
+	"no_auth_user":     noAuthUser,
+	"permissions":      permissions,
+	"allow_responses":  allowResponses,
+	"accounts":         accounts,
+	"account_streams":  accountStreams,
+	"account_services": accountServices,
+	"mappings":         mappings,
+	"tls":              tlsScenario,
+	"tls_optional":     tlsOptional,
+	"tls_verify":       tlsVerify,
+	"tls_first":        tlsFirst,
+	"tls_map":          tlsMap,
 }
+
+// certificates is the folder of the certificates.
+var certificates string
 
 var (
 	held  int
@@ -37,10 +68,11 @@ var (
 )
 
 func main() {
-	if len(os.Args) != 3 || scenarios[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: client SCENARIO ADDRESS")
+	if len(os.Args) != 4 || scenarios[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: client SCENARIO ADDRESS CERTIFICATES")
 		os.Exit(2)
 	}
+	certificates = os.Args[3]
 	scenarios[os.Args[1]](os.Args[2])
 	fmt.Printf("%d checks held\n", held)
 }

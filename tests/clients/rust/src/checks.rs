@@ -6,6 +6,8 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use async_nats::{Client, ConnectOptions, Event};
+use tokio::sync::mpsc;
 
 /// How long an expected message may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,9 +66,45 @@ pub async fn next<S: futures_util::Stream + Unpin>(what: &str, stream: &mut S) -
 /// Waits until the server has handled everything that the client has sent so far, and the client has what the server
 /// sent it until then. The library's `flush` waits for neither; the answer to a request that nobody receives takes the
 /// same way as all else.
-pub async fn barrier(client: &async_nats::Client) -> Result<()> {
+pub async fn barrier(client: &Client) -> Result<()> {
     let error =
         soon("an answer", client.request("nobody.barrier", "".into())).await?.expect_err("nobody is there");
     ensure!(error.kind() == async_nats::RequestErrorKind::NoResponders, "{error}");
+    Ok(())
+}
+
+/// The events of a connection, as they come.
+pub fn observed(options: ConnectOptions) -> (ConnectOptions, mpsc::UnboundedReceiver<Event>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let options = options.event_callback(move |event| {
+        // The receiver is gone when the scenario has seen enough.
+        let _ = sender.send(event);
+        async {}
+    });
+    (options, receiver)
+}
+
+/// Waits for an event that fits, soon; others are skipped.
+pub async fn wait_for(
+    what: &str,
+    events: &mut mpsc::UnboundedReceiver<Event>,
+    fits: impl Fn(&Event) -> bool,
+) -> Result<Event> {
+    soon(what, async {
+        while let Some(event) = events.recv().await {
+            if fits(&event) {
+                return Ok(event);
+            }
+        }
+        anyhow::bail!("the connection ended")
+    })
+    .await?
+}
+
+/// Checks that a connection can be used.
+pub async fn talks(client: &Client) -> Result<()> {
+    let mut subscription = client.subscribe("talk").await?;
+    client.publish("talk", "x".into()).await?;
+    next("a message to oneself", &mut subscription).await?;
     Ok(())
 }

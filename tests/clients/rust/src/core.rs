@@ -1,41 +1,43 @@
-//! Publish, subscribe, queue groups, requests, headers, drain.
+//! Connecting, publish, subscribe, queue groups, requests, headers, drain.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use async_nats::{Client, ConnectOptions, HeaderMap};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, RequestErrorKind, StatusCode};
 use futures_util::StreamExt;
 
-use crate::checks::{Checks, barrier, next, soon};
+use crate::checks::{Checks, barrier, next, observed, soon, wait_for};
 
-/// All of it, on two connections.
-pub async fn run(checks: &Checks, address: &str) -> Result<()> {
+/// Two connections.
+pub async fn pair(address: &str) -> Result<(Client, Client)> {
     let publisher = ConnectOptions::new().name("publisher").connect(address).await.context("connect")?;
     let subscriber = ConnectOptions::new().name("subscriber").connect(address).await.context("connect")?;
-    server_info(checks, &publisher)?;
-    publish_and_subscribe(checks, &publisher, &subscriber).await?;
-    wildcards(checks, &publisher, &subscriber).await?;
-    queue_groups(checks, &publisher, &subscriber).await?;
-    unsubscribe(checks, &publisher, &subscriber).await?;
-    headers(checks, &publisher, &subscriber).await?;
-    requests(checks, &publisher, &subscriber).await?;
-    payload_limit(checks, &publisher).await?;
-    no_echo(checks, address).await?;
-    drain(checks, &publisher, subscriber).await
+    Ok((publisher, subscriber))
 }
 
-fn server_info(checks: &Checks, client: &Client) -> Result<()> {
+/// What is seen of the server, and servers that are not there.
+pub async fn connecting(checks: &Checks, address: &str) -> Result<()> {
+    let client = ConnectOptions::new().name("named").connect(address).await.context("connect")?;
     let info = client.server_info();
     checks.equal("the version that clients decide by", info.version.as_str(), "2.15.2")?;
     checks.equal("protocol 1", info.proto, 1)?;
     checks.equal("headers are supported", info.headers, true)?;
     checks.equal("a payload may have a mebibyte", info.max_payload, 1_048_576)?;
+    checks.equal("no credentials are asked for", info.auth_required, false)?;
+    checks.equal("no TLS is asked for", info.tls_required, false)?;
     checks.equal("the client's address", info.client_ip.as_str(), "127.0.0.1")?;
     ensure!(!info.go.is_empty() && info.client_id > 0, "{info:?}");
-    checks.equal("is compatible with 2.10", client.is_server_compatible(2, 10, 0), true)
+    checks.equal("is compatible with 2.10", client.is_server_compatible(2, 10, 0), true)?;
+    let servers = ["nats://127.0.0.1:1".to_owned(), format!("nats://{address}")];
+    let other = ConnectOptions::new().retain_servers_order().connect(servers.as_slice()).await;
+    checks.held("the second server is taken when the first is not there", other.map_err(Into::into))?;
+    let error = async_nats::connect("127.0.0.1:1").await.expect_err("nobody listens");
+    checks.equal("a connection refused is said", error.kind(), async_nats::ConnectErrorKind::Io)
 }
 
-async fn publish_and_subscribe(checks: &Checks, publisher: &Client, subscriber: &Client) -> Result<()> {
+/// Order, empty payloads, reply subjects.
+pub async fn publish_and_subscribe(checks: &Checks, address: &str) -> Result<()> {
+    let (publisher, subscriber) = &pair(address).await?;
     const MESSAGES: usize = 10_000;
     let mut subscription = subscriber.subscribe("orders.new").await?;
     barrier(subscriber).await?;
@@ -56,7 +58,9 @@ async fn publish_and_subscribe(checks: &Checks, publisher: &Client, subscriber: 
     checks.equal("a reply subject", message.reply.context("no reply")?.as_str(), "answers.here")
 }
 
-async fn wildcards(checks: &Checks, publisher: &Client, subscriber: &Client) -> Result<()> {
+/// `*` and `>`.
+pub async fn wildcards(checks: &Checks, address: &str) -> Result<()> {
+    let (publisher, subscriber) = &pair(address).await?;
     let mut star = subscriber.subscribe("weather.*.today").await?;
     let mut rest = subscriber.subscribe("weather.>").await?;
     barrier(subscriber).await?;
@@ -77,7 +81,9 @@ async fn wildcards(checks: &Checks, publisher: &Client, subscriber: &Client) -> 
     )
 }
 
-async fn queue_groups(checks: &Checks, publisher: &Client, subscriber: &Client) -> Result<()> {
+/// One member of a group gets a message, each group one.
+pub async fn queue_groups(checks: &Checks, address: &str) -> Result<()> {
+    let (publisher, subscriber) = &pair(address).await?;
     const MESSAGES: usize = 300;
     let mut first = subscriber.queue_subscribe("jobs.*", "workers".to_owned()).await?;
     let mut second = publisher.queue_subscribe("jobs.>", "workers".to_owned()).await?;
@@ -96,7 +102,9 @@ async fn queue_groups(checks: &Checks, publisher: &Client, subscriber: &Client) 
     checks.equal("both members work", first.len().min(second.len()) > MESSAGES / 5, true)
 }
 
-async fn unsubscribe(checks: &Checks, publisher: &Client, subscriber: &Client) -> Result<()> {
+/// At once, and after some messages.
+pub async fn unsubscribe(checks: &Checks, address: &str) -> Result<()> {
+    let (publisher, subscriber) = &pair(address).await?;
     let mut limited = subscriber.subscribe("limited").await?;
     limited.unsubscribe_after(3).await?;
     let mut ended = subscriber.subscribe("limited").await?;
@@ -111,7 +119,9 @@ async fn unsubscribe(checks: &Checks, publisher: &Client, subscriber: &Client) -
     checks.equal("unsubscribe at once", ended.next().await.is_none(), true)
 }
 
-async fn headers(checks: &Checks, publisher: &Client, subscriber: &Client) -> Result<()> {
+/// Headers as they were sent.
+pub async fn headers(checks: &Checks, address: &str) -> Result<()> {
+    let (publisher, subscriber) = &pair(address).await?;
     let mut subscription = subscriber.subscribe("with.headers").await?;
     barrier(subscriber).await?;
     let mut headers = HeaderMap::new();
@@ -125,7 +135,9 @@ async fn headers(checks: &Checks, publisher: &Client, subscriber: &Client) -> Re
     checks.equal("beside their payload", message.payload.as_ref(), b"body".as_slice())
 }
 
-async fn requests(checks: &Checks, requester: &Client, responder: &Client) -> Result<()> {
+/// One request after the other, and many at a time.
+pub async fn requests(checks: &Checks, address: &str) -> Result<()> {
+    let (requester, responder) = &pair(address).await?;
     let mut service = responder.queue_subscribe("service.echo", "q".to_owned()).await?;
     barrier(responder).await?;
     let answering = responder.clone();
@@ -152,13 +164,68 @@ async fn requests(checks: &Checks, requester: &Client, responder: &Client) -> Re
     headers.insert("Trace", "1");
     let answer = requester.request_with_headers("service.echo", headers, "h".into()).await?;
     checks.equal("a request with headers", answer.payload.as_ref(), b"h".as_slice())?;
+    let prefixed = ConnectOptions::new().custom_inbox_prefix("_MINE").connect(address).await?;
+    let mut which = responder.subscribe("which.inbox").await?;
+    let silent = responder.subscribe("silent").await?;
+    barrier(responder).await?;
+    let (answer, asked) = tokio::join!(prefixed.request("which.inbox", "".into()), async {
+        let request = next("a request", &mut which).await?;
+        let reply = request.reply.context("no reply subject")?;
+        responder.publish(reply.clone(), "".into()).await?;
+        anyhow::Ok(reply)
+    });
+    answer?;
+    checks.equal("inboxes with a prefix", asked?.starts_with("_MINE."), true)?;
+    let late = async_nats::Request::new().timeout(Some(Duration::from_millis(100)));
+    let error = requester.send_request("silent", late).await.expect_err("nobody answers");
+    checks.equal("an answer that does not come in time", error.kind(), RequestErrorKind::TimedOut)?;
+    drop(silent);
     task.abort();
-    let error = requester.request("nobody.here", "".into()).await.expect_err("nobody is there");
-    checks.equal("no responders", error.kind(), async_nats::RequestErrorKind::NoResponders)
+    Ok(())
 }
 
-async fn payload_limit(checks: &Checks, client: &Client) -> Result<()> {
+/// Several answers to a request.
+pub async fn request_many(checks: &Checks, address: &str) -> Result<()> {
+    let (requester, responder) = &pair(address).await?;
+    for name in ["a", "b", "c"] {
+        let mut service = responder.subscribe("who.is.there").await?;
+        let responder = responder.clone();
+        tokio::spawn(async move {
+            while let Some(request) = service.next().await {
+                let reply = request.reply.expect("a request has a reply");
+                responder.publish(reply, name.into()).await.expect("published");
+            }
+        });
+    }
+    barrier(responder).await?;
+    let inbox = requester.new_inbox();
+    let mut answers = requester.subscribe(inbox.clone()).await?;
+    answers.unsubscribe_after(3).await?;
+    requester.publish_with_reply("who.is.there", inbox, "".into()).await?;
+    let mut found: Vec<_> = soon("all answers", answers.map(|answer| answer.payload).collect()).await?;
+    found.sort();
+    checks.equal("an answer of everybody", found, vec!["a".into(), "b".into(), "c".into()])
+}
+
+/// Requests that nobody takes.
+pub async fn no_responders(checks: &Checks, address: &str) -> Result<()> {
+    let client = async_nats::connect(address).await?;
+    let error = client.request("nobody.here", "".into()).await.expect_err("nobody is there");
+    checks.equal("no responders", error.kind(), RequestErrorKind::NoResponders)?;
+    let own = async_nats::Request::new().inbox(client.new_inbox());
+    let error = client.send_request("nobody.here", own).await.expect_err("nobody is there");
+    checks.equal("no responders, by an inbox of its own", error.kind(), RequestErrorKind::NoResponders)?;
+    let mut subscription = client.subscribe("answers.here").await?;
+    client.publish_with_reply("nobody.here", "answers.here", "".into()).await?;
+    let message = next("the notice", &mut subscription).await?;
+    checks.equal("the notice", message.status, Some(StatusCode::NO_RESPONDERS))
+}
+
+/// Payloads at the limit and over it.
+pub async fn payload_limit(checks: &Checks, address: &str) -> Result<()> {
+    let client = &async_nats::connect(address).await?;
     let limit = client.max_payload();
+    checks.equal("the configured limit", limit, 4096)?;
     client.publish("large", vec![b'x'; limit].into()).await?;
     checks.held("the largest payload", barrier(client).await)?;
     let error = client.publish("large", vec![b'x'; limit + 1].into()).await.expect_err("too large");
@@ -166,7 +233,8 @@ async fn payload_limit(checks: &Checks, client: &Client) -> Result<()> {
     checks.held("the connection lives", barrier(client).await)
 }
 
-async fn no_echo(checks: &Checks, address: &str) -> Result<()> {
+/// A connection that does not hear itself.
+pub async fn no_echo(checks: &Checks, address: &str) -> Result<()> {
     let client = ConnectOptions::new().no_echo().connect(address).await?;
     let mut own = client.subscribe("echo").await?;
     client.publish("echo", "x".into()).await?;
@@ -175,17 +243,57 @@ async fn no_echo(checks: &Checks, address: &str) -> Result<()> {
     checks.equal("without echo nothing of one's own arrives", silent, true)
 }
 
-async fn drain(checks: &Checks, publisher: &Client, subscriber: Client) -> Result<()> {
+/// What a server says about a subscription that it refuses.
+pub async fn invalid_subject(checks: &Checks, address: &str) -> Result<()> {
+    let checked = async_nats::connect(address).await?;
+    let error = checked.publish("a b", "".into()).await.expect_err("a blank is no part of a subject");
+    checks.equal(
+        "the library refuses a blank",
+        error.kind(),
+        async_nats::client::PublishErrorKind::InvalidSubject,
+    )?;
+    let (options, mut events) = observed(ConnectOptions::new().skip_subject_validation(true));
+    let client = options.connect(address).await?;
+    let subscription = client.subscribe("a..b").await;
+    let wanted = |event: &Event| matches!(event, Event::ServerError(error) if error.to_string().to_lowercase().contains("invalid subject"));
+    if subscription.is_ok() {
+        wait_for("the error", &mut events, wanted).await?;
+    }
+    checks.held("an invalid subject is said", barrier(&client).await)
+}
+
+/// A receiver that the library finds slow.
+pub async fn slow_consumer(checks: &Checks, address: &str) -> Result<()> {
+    let publisher = async_nats::connect(address).await?;
+    let (options, mut events) = observed(ConnectOptions::new().subscription_capacity(10));
+    let subscriber = options.connect(address).await?;
+    let mut subscription = subscriber.subscribe("flood").await?;
+    barrier(&subscriber).await?;
+    for _ in 0..100 {
+        publisher.publish("flood", "x".into()).await?;
+    }
+    barrier(&publisher).await?;
+    let told = wait_for("a word", &mut events, |event| matches!(event, Event::SlowConsumer(_))).await;
+    checks.held("it is told that it is slow", told)?;
+    barrier(&subscriber).await?;
+    subscription.unsubscribe().await?;
+    let received = soon("the end", subscription.count()).await?;
+    checks.equal("it gets what it could hold", received, 10)
+}
+
+/// Draining loses nothing.
+pub async fn drain(checks: &Checks, address: &str) -> Result<()> {
+    let (publisher, subscriber) = &pair(address).await?;
     const MESSAGES: usize = 1_000;
     let mut subscription = subscriber.subscribe("drained").await?;
     let other = subscriber.subscribe("drained.too").await?;
-    barrier(&subscriber).await?;
+    barrier(subscriber).await?;
     for _ in 0..MESSAGES {
         publisher.publish("drained", "x".into()).await?;
         publisher.publish("drained.too", "x".into()).await?;
     }
     barrier(publisher).await?;
-    barrier(&subscriber).await?;
+    barrier(subscriber).await?;
     subscription.drain().await?;
     let received = soon("the end of the drained subscription", subscription.count()).await?;
     checks.equal("draining a subscription loses nothing", received, MESSAGES)?;

@@ -1,0 +1,4 @@
+/** One scenario. */
+interface Scenario {
+    void run() throws Exception;
+}
