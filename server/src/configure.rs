@@ -54,7 +54,7 @@ pub enum ConfigureError {
         /// The place of the accounts, with a colon and a blank.
         position: String,
         /// What does not fit.
-        error: EdgesError,
+        error: Box<EdgesError>,
     },
     /// The command line asks for what it does not complete, or what is not there.
     #[error(transparent)]
@@ -125,7 +125,7 @@ fn check_edges(read: &Configuration) -> Result<(), ConfigureError> {
     match Directory::compile(&read.options, None) {
         Err(DirectoryError::Edges(error)) => {
             let position = read.accounts.as_ref().map(|position| format!("{position}: ")).unwrap_or_default();
-            Err(ConfigureError::Edges { position, error })
+            Err(ConfigureError::Edges { position, error: Box::new(error) })
         }
         _ => Ok(()),
     }

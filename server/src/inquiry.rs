@@ -53,8 +53,7 @@ impl Inquiry {
         let end = Instant::now() + PAGES_WAIT_MAX;
         for core in &self.orders {
             let mut query = query.clone();
-            loop {
-                let Some(page) = ask(core, |answer| Order::Connections(query.clone(), answer)) else { break };
+            while let Some(page) = ask(core, |answer| Order::Connections(query.clone(), answer)) {
                 page.connections.into_iter().for_each(&mut look);
                 let Some(next) = page.next.filter(|_| Instant::now() < end) else { break };
                 query.from = next;
@@ -145,8 +144,7 @@ impl Inquiry {
         let end = Instant::now() + PAGES_WAIT_MAX;
         for core in &self.orders {
             let mut query = AccountQuery { account: account.map(str::to_owned), with_index, from: 0 };
-            loop {
-                let Some(page) = ask(core, |answer| Order::Accounts(query.clone(), answer)) else { break };
+            while let Some(page) = ask(core, |answer| Order::Accounts(query.clone(), answer)) {
                 for snapshot in page.accounts {
                     match places.get(&snapshot.name) {
                         Some(place) => add(&mut sums[*place], &snapshot),

@@ -169,7 +169,8 @@ fn tls_first_means_that_info_comes_behind_it() {
     refused(&server, 1);
     assert_eq!(rest(raw(&server)), b"", "silence is answered by silence");
     refused(&server, 2);
-    let _second = TlsClient::connect_first(server.port, &config).log_in("{}");
+    let mut second = TlsClient::connect_first(server.port, &config);
+    second.log_in("{}");
     let third = rest(raw(&server));
     assert_eq!(String::from_utf8_lossy(&third), "-ERR 'maximum connections exceeded'\r\n");
 }

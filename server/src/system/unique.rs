@@ -31,7 +31,7 @@ impl UniqueIds {
         let number = |from: usize| {
             numbers[from..from + 8].iter().fold(0u64, |number, byte| (number << 8) | u64::from(*byte))
         };
-        UniqueIds { prefix, count: number(0) % COUNT_END, step: number(8) % STEP_END | 1 }
+        UniqueIds { prefix, count: number(0) % COUNT_END, step: (number(8) % STEP_END) | 1 }
     }
 
     /// The next id.
