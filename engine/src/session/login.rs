@@ -133,8 +133,18 @@ impl Shard {
     }
 
     fn go_on(&mut self, key: u32, flow: &Flow, io: &mut Io<'_, Mail>) {
-        if matches!(flow, Flow::Next) {
-            self.lift(key, Holds::LOGIN, io);
+        match flow {
+            Flow::Next => self.lift(key, Holds::LOGIN, io),
+            Flow::Closed => {
+                // What it sends is read and dropped: closing over unread input would send a reset, which could overtake
+                // the error.
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                session.holds.lift(Holds::LOGIN);
+                if !session.holds.any() {
+                    io.resume_read(session.socket);
+                }
+            }
+            Flow::Held | Flow::Again => {}
         }
     }
 
