@@ -49,6 +49,8 @@ pub enum Mutation {
     SubscriptionsOutliveSession,
     /// Other cores are not told when interest ends.
     InterestNotWithdrawn,
+    /// Messages of other cores do not reach what a subscription is in other accounts.
+    ShadowsFollowedHereOnly,
     /// What a subscription was in other accounts stays when it goes.
     ShadowsOutliveSubscription,
     /// The way back of a request stays open after its answer.

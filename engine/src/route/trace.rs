@@ -10,6 +10,7 @@ use crate::account::AccountId;
 use crate::mail::{Mail, Message, Origin};
 use crate::session::client::Phase;
 use crate::shard::Shard;
+use crate::system::INTERNAL_SESSION;
 use hashbrown::HashMap;
 use petrel_protocol::client::ProtocolError;
 use petrel_protocol::timestamp::rfc3339;
@@ -304,6 +305,9 @@ impl Shard {
         subject: &[u8],
     ) -> Option<&'static str> {
         let subscription = self.accounts[account.index()].interest.subscriptions().get(key)?;
+        if subscription.session == INTERNAL_SESSION {
+            return None;
+        }
         let Some(session) = self.sessions.get(subscription.session) else {
             return Some("Not delivered because client is closed");
         };

@@ -85,6 +85,9 @@ impl Shard {
         message: &Message<'_>,
         io: &mut Io<'_, Mail>,
     ) -> bool {
+        if self.is_mutated(Mutation::ShadowsFollowedHereOnly) && origin.core != self.core.0 {
+            return false;
+        }
         let subscriptions = self.accounts[origin.account.index()].interest.subscriptions();
         let Some(shadow) = subscriptions.get(key).and_then(|found| found.shadow()).cloned() else {
             return false;

@@ -47,6 +47,10 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::AccountLimitPerCore, "logins", 20),
     mutant(Mutation::LoginNotTimed, "logins", 20),
     mutant(Mutation::BrokenReceiversStay, "panics", 50),
+    mutant(Mutation::ShadowsFollowedHereOnly, "stream-imports", 20),
+    mutant(Mutation::ShadowsOutliveSubscription, "stream-imports", 50),
+    mutant(Mutation::AnsweredTwice, "service-imports", 20),
+    mutant(Mutation::ServiceNoticeByInterest, "service-imports", 50),
 ];
 
 /// The bug of a name.

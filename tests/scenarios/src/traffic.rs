@@ -54,6 +54,8 @@ pub struct Habits {
     pub limited_of_eight: usize,
     /// It answers some of the messages that want an answer.
     pub answers: bool,
+    /// Some of its answers it gives twice, which only ways back of other accounts' requests bear.
+    pub answers_twice: bool,
     /// It closes its side right behind its last write.
     pub departs: bool,
 }
@@ -215,9 +217,13 @@ impl Script for Traffic {
         if !self.players[hand.client].habits.answers || hand.stage.open[hand.client].is_none() {
             return;
         }
-        let Some(reply) = hand.stage.ledger.message(message).publication.reply.clone() else { return };
+        let Some(reply) = hand.stage.ledger.message(message).answer_to().cloned() else { return };
         if hand.random().chance(1, 3) {
-            hand.publish(Publication { subject: reply, payload_bytes: 10, ..Publication::default() });
+            hand.publish(Publication { subject: reply.clone(), payload_bytes: 10, ..Publication::default() });
+            if self.players[hand.client].habits.answers_twice && hand.random().chance(1, 2) {
+                // It goes nowhere, so the oracle need not know of it.
+                hand.raw(format!("PUB {reply} 5\r\nagain\r\n").as_bytes());
+            }
         }
     }
 

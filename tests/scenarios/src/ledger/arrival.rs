@@ -63,10 +63,17 @@ impl Ledger {
         let number = message::number(&received.payload)
             .filter(|number| number.0 < self.messages.len())
             .ok_or("a payload that nobody published")?;
+        let (publisher, receiver) = (self.messages[number.0].publisher, self.subscriptions[id.0].connection);
+        let subject = &self.messages[number.0].publication.subject;
+        let seen = self.subject_seen(publisher, receiver, subject).ok_or("a message of another account")?;
+        let is_request = self.is_request_elsewhere(publisher, receiver);
+        if is_request && let Some(reply) = &received.reply {
+            self.note_way_back(number, reply);
+        }
         let subscription = &mut self.subscriptions[id.0];
         let message = &mut self.messages[number.0];
         let profile = &self.connections[subscription.connection.0].profile;
-        is_whole(number, message, profile, received)?;
+        is_whole(number, message, profile, (&seen, is_request), received)?;
         if !subscription.interest.wants(&received.subject) {
             return Err(format!("which {:?} does not match, or may not have", subscription.interest.pattern));
         }
@@ -112,9 +119,11 @@ fn is_whole(
     number: MessageId,
     message: &Message,
     receiver: &Profile,
+    (subject, is_request): (&str, bool),
     received: &Received,
 ) -> Result<(), String> {
-    let Publication { subject, reply, payload_bytes, with_headers } = &message.publication;
+    let Publication { reply, payload_bytes, with_headers, .. } = &message.publication;
+    let reply = if is_request { &message.way_back } else { reply };
     if received.subject != *subject || received.reply != *reply {
         return Err(format!("message {} with another subject or reply than published", number.0));
     }
@@ -122,8 +131,19 @@ fn is_whole(
         return Err(format!("message {} with another payload than published", number.0));
     }
     let expected = (*with_headers && receiver.headers).then(|| headers(number));
-    if received.headers != expected {
+    if is_request {
+        if receiver.headers && !tells_who_asks(received.headers.as_deref(), expected.as_deref()) {
+            return Err(format!("request {} without who asks", number.0));
+        }
+    } else if received.headers != expected {
         return Err(format!("message {} with other headers than published", number.0));
     }
     Ok(())
+}
+
+/// Whether the headers of a request are those that were published, and then who asks.
+fn tells_who_asks(headers: Option<&[u8]>, published: Option<&[u8]>) -> bool {
+    let begin = published.and_then(|published| published.strip_suffix(b"\r\n\r\n")).unwrap_or(b"NATS/1.0");
+    let rest = headers.and_then(|headers| headers.strip_prefix(begin));
+    rest.is_some_and(|rest| rest.starts_with(b"\r\nNats-Request-Info: {\"acc\":\"IMP\""))
 }

@@ -1,6 +1,6 @@
 //! A connection as its client knows it.
 
-use super::{MessageId, SubscriptionId};
+use super::{Account, MessageId, SubscriptionId};
 use std::collections::VecDeque;
 
 /// A connection's number. A client that connects again has another one.
@@ -20,6 +20,8 @@ pub struct Profile {
     pub verbose: bool,
     /// Its level of the protocol: with 1 it understands INFO at any time.
     pub protocol: u8,
+    /// The account that its credentials are for.
+    pub account: Account,
     /// Further fields of CONNECT, each with a comma before it.
     pub credentials: String,
     /// It says nothing by itself, not even CONNECT.
@@ -34,6 +36,7 @@ impl Default for Profile {
             no_responders: false,
             verbose: false,
             protocol: 1,
+            account: Account::default(),
             credentials: String::new(),
             is_silent: false,
         }

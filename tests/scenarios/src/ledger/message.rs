@@ -42,6 +42,8 @@ pub struct Message {
     pub(super) owed: Vec<String>,
     /// Queue groups that have got it.
     pub(super) taken: Vec<String>,
+    /// The reply that it had for its reader in another account.
+    pub(super) way_back: Option<String>,
 }
 
 /// The payload of a message: its number, then bytes that follow from the number, line ends among them.

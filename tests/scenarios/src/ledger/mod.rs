@@ -14,6 +14,7 @@
 //! * a request of a client that wants 503 notices gets exactly one when nobody received it, before the PONG of
 //!   a PING behind it, and none when somebody did.
 
+mod account;
 mod arrival;
 mod connection;
 mod message;
@@ -21,6 +22,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+pub use account::Account;
 pub use arrival::Arrival;
 pub use connection::{Connection, ConnectionId, PingPurpose, Profile};
 pub use message::{Message, MessageId, Publication, headers, payload};
@@ -53,6 +55,8 @@ pub struct Ledger {
     unsettled: Vec<MessageId>,
     sweep: Option<Sweep>,
     violations: Vec<String>,
+    /// Inboxes of requests that were read in another account, by the replies that they have there.
+    ways_back: BTreeMap<String, String>,
     /// The server is configured to drop messages for receivers that are slow.
     pub tolerates_loss: bool,
     /// What clients saw happen.
@@ -182,12 +186,11 @@ impl Ledger {
         let profile = self.connections[id.0].profile.clone();
         let mut owed: Vec<String> = Vec::new();
         for wanted in &self.wanted {
+            let receiver = self.subscriptions[wanted.0].connection;
+            let Some(seen) = self.subject_seen(id, receiver, &publication.subject) else { continue };
             let subscription = &mut self.subscriptions[wanted.0];
             let is_own = subscription.connection == id;
-            if !subscription.is_sure()
-                || (is_own && !profile.echo)
-                || !subscription.interest.wants(&publication.subject)
-            {
+            if !subscription.is_sure() || (is_own && !profile.echo) || !subscription.interest.wants(&seen) {
                 continue;
             }
             match &subscription.interest.queue {
@@ -217,6 +220,7 @@ impl Ledger {
             notices_when_acknowledged: 0,
             owed,
             taken: Vec::new(),
+            way_back: None,
         });
         self.connections[id.0].unacknowledged.push(message);
         message

@@ -1,5 +1,6 @@
 //! The scenarios. Each says what must hold, what it needs to have happened, and which mutations turn it red.
 
+mod accounts;
 mod barrier;
 mod causality;
 mod chaos;
@@ -40,6 +41,8 @@ pub const SCENARIOS: &[Scenario] = &[
     lame_duck::SCENARIO,
     logins::SCENARIO,
     permissions::SCENARIO,
+    accounts::STREAMS,
+    accounts::SERVICES,
     #[cfg(feature = "mutations")]
     panics::SCENARIO,
 ];

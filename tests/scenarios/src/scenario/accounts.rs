@@ -1,0 +1,174 @@
+//! Two accounts: one exports a stream and services, the other imports them. Whatever holds within an account holds
+//! between them.
+
+use super::{Scenario, order};
+use crate::ledger::{Account, Interest, Profile};
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::run::{Outcome, Run, Settings};
+use crate::traffic::{Habits, Traffic, Weights};
+use petrel_config::{
+    Account as ConfiguredAccount, Credential, Export, ExportKind, Import, ResponseType, User,
+};
+use petrel_engine::Directory;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const STREAMS: Scenario = Scenario {
+    name: "stream-imports",
+    about: "importers get the exporter's messages as if they were there: in order, none lost, none twice, and 503",
+    needs: &["notices", "deliveries", "queue deliveries", "envelopes", "messages settled"],
+    run: streams,
+};
+
+pub(super) const SERVICES: Scenario = Scenario {
+    name: "service-imports",
+    about: "a request to another account reaches one responder, is answered once, or gets its 503 notice",
+    needs: &["notices", "deliveries", "queue deliveries", "envelopes", "awaited reports", "messages settled"],
+    run: services,
+};
+
+fn user(name: &str) -> User {
+    User {
+        credential: Credential::Password { name: name.into(), password: name.into() },
+        permissions: None,
+        connection_types: None,
+    }
+}
+
+fn export(subject: &str, kind: ExportKind) -> Export {
+    Export { subject: subject.into(), accounts: None, account_token_position: None, allow_trace: false, kind }
+}
+
+fn import(subject: &str, to: &str, is_service: bool) -> Import {
+    Import {
+        account: "EXP".into(),
+        subject: subject.into(),
+        to: Some(to.into()),
+        prefix: None,
+        allow_trace: false,
+        share: false,
+        is_service,
+    }
+}
+
+/// Divides the clients among two accounts.
+fn divide(plan: &mut Plan, account_of: impl Fn(usize) -> Account) {
+    let service = ExportKind::Service { response: ResponseType::Singleton, threshold: None, latency: None };
+    let exporter = ConfiguredAccount {
+        name: "EXP".into(),
+        users: vec![user("e")],
+        exports: vec![export("pub.>", ExportKind::Stream), export("svc.>", service)],
+        ..ConfiguredAccount::default()
+    };
+    let importer = ConfiguredAccount {
+        name: "IMP".into(),
+        users: vec![user("i")],
+        imports: vec![import("pub.>", "in.pub.>", false), import("svc.>", "ask.>", true)],
+        ..ConfiguredAccount::default()
+    };
+    let accounts = vec![exporter, importer];
+    let options = petrel_config::Options { accounts, ..petrel_config::Options::default() };
+    let directory = Directory::compile(&options, None).expect("two accounts that fit together");
+    plan.server.info.auth_required = directory.auth_required();
+    plan.server.directory = Arc::new(directory);
+    for (client, profile) in plan.profiles.iter_mut().enumerate() {
+        profile.account = account_of(client);
+        let name = if profile.account == Account::Exporter { "e" } else { "i" };
+        profile.credentials = format!(",\"user\":\"{name}\",\"pass\":\"{name}\"");
+    }
+}
+
+fn interests(patterns: &[String]) -> Vec<Interest> {
+    let mut interests = Vec::new();
+    for pattern in patterns {
+        for queue in [None, None, Some("red".to_owned())] {
+            interests.push(Interest { pattern: pattern.clone(), queue, ..Interest::default() });
+        }
+    }
+    interests
+}
+
+fn streams(seed: u64, settings: &Settings) -> Outcome {
+    let mut random = Random::new(seed, STREAMS.name);
+    let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 12));
+    divide(&mut plan, |client| if client.is_multiple_of(2) { Account::Exporter } else { Account::Importer });
+    let subjects: Vec<String> = (0..3).map(|number| format!("pub.{number}")).collect();
+    let there: Vec<String> = subjects.iter().cloned().chain(["pub.*".to_owned()]).collect();
+    let mut here: Vec<String> = subjects.iter().map(|subject| format!("in.{subject}")).collect();
+    here.extend(["in.pub.*", "*.*.1", "in.>", ">"].map(str::to_owned));
+    let writes = random.within(20..=50);
+    let mut habits = Vec::new();
+    for (client, profile) in plan.profiles.iter_mut().enumerate() {
+        let is_exporter = profile.account == Account::Exporter;
+        let is_requester = is_exporter && client.is_multiple_of(4);
+        if is_requester {
+            *profile = Profile { headers: true, no_responders: true, ..profile.clone() };
+        }
+        let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
+        habits.push(Habits {
+            permanent: if is_requester { vec![inbox] } else { Vec::new() },
+            interests: interests(if is_exporter { &there } else { &here }),
+            subjects: subjects.clone(),
+            services: subjects.clone(),
+            weights: match (is_exporter, is_requester) {
+                (true, true) => Weights { publish: 4, request: 6, subscribe: 1, unsubscribe: 2, ping: 3 },
+                (true, false) => Weights { publish: 8, request: 0, subscribe: 1, unsubscribe: 2, ping: 1 },
+                (false, _) => Weights { publish: 0, request: 0, subscribe: 5, unsubscribe: 6, ping: 2 },
+            },
+            writes,
+            pause_max: Duration::from_millis(10),
+            verbs_max: 3,
+            payload_bytes_max: 300,
+            limited_of_eight: 3,
+            ..Habits::default()
+        });
+    }
+    let mut run = Run::new(plan, Traffic::new(habits), random, settings);
+    order::play(&mut run);
+    run.finish()
+}
+
+fn services(seed: u64, settings: &Settings) -> Outcome {
+    let mut random = Random::new(seed, SERVICES.name);
+    let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 12));
+    plan.world.mail_delay_max = Duration::from_millis(*random.one_of(&[1, 5, 20]));
+    divide(&mut plan, |client| if client.is_multiple_of(2) { Account::Importer } else { Account::Exporter });
+    let names: Vec<String> = (0..random.within(1..=3)).map(|number| number.to_string()).collect();
+    let asked: Vec<String> = names.iter().map(|name| format!("ask.{name}")).collect();
+    // One group, so that each request has one responder.
+    let group = |pattern: String| Interest { pattern, queue: Some("red".into()), ..Interest::default() };
+    let mut offered: Vec<Interest> = names.iter().map(|name| group(format!("svc.{name}"))).collect();
+    offered.push(group("svc.*".into()));
+    let writes = random.within(20..=50);
+    let mut habits = Vec::new();
+    for (client, profile) in plan.profiles.iter_mut().enumerate() {
+        let is_importer = profile.account == Account::Importer;
+        if is_importer {
+            *profile = Profile { headers: true, no_responders: true, ..profile.clone() };
+        }
+        let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
+        habits.push(Habits {
+            permanent: if is_importer { vec![inbox] } else { Vec::new() },
+            interests: offered.clone(),
+            subjects: asked.clone(),
+            services: asked.clone(),
+            weights: if is_importer {
+                Weights { publish: 1, request: 6, subscribe: 0, unsubscribe: 0, ping: 3 }
+            } else {
+                Weights { publish: 0, request: 0, subscribe: 5, unsubscribe: 5, ping: 2 }
+            },
+            writes,
+            pause_max: Duration::from_millis(10),
+            verbs_max: 3,
+            payload_bytes_max: 100,
+            answers: !is_importer,
+            answers_twice: true,
+            limited_of_eight: 3,
+            ..Habits::default()
+        });
+    }
+    let mut run = Run::new(plan, Traffic::new(habits), random, settings);
+    order::play(&mut run);
+    run.finish()
+}
