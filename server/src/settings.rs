@@ -23,6 +23,19 @@ pub enum SettingsError {
     /// A port that is none.
     #[error("invalid port {0}: must be -1 (pick a free one) or 0 to 65535")]
     Port(i64),
+    /// A port of clients that is none.
+    #[error("Error listening on port: {host}:{port}, \"listen tcp: address {port}: invalid port\"")]
+    ClientPort {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: i64,
+    },
+    /// A port of monitoring that is none.
+    #[error(
+        "Can't start monitoring: can't listen to the monitor port: listen tcp: address {0}: invalid port"
+    )]
+    MonitorPort(i64),
     /// A host that does not resolve, or an advertised address that cannot be read.
     #[error(transparent)]
     Address(#[from] address::AddressError),
@@ -147,7 +160,11 @@ impl Listen {
 /// # Errors
 /// When the host does not resolve or the port is none.
 pub fn client_listen(options: &Options) -> Result<Listen, SettingsError> {
-    Listen::new(host(options), options.port.unwrap_or(0), defaults::PORT)
+    let host = host(options);
+    Listen::new(host, options.port.unwrap_or(0), defaults::PORT).map_err(|error| match error {
+        SettingsError::Port(port) => SettingsError::ClientPort { host: host.to_owned(), port },
+        other => other,
+    })
 }
 
 /// Where monitoring listens, and whether by https; `None` when it is not asked for.
@@ -162,8 +179,11 @@ pub fn monitor_listen(options: &Options) -> Result<Option<(Listen, bool)>, Setti
         (port, _) => (&options.http_host, port, false),
     };
     let named = named.as_deref().filter(|host| !host.is_empty());
-    let listen = Listen::new(named.unwrap_or_else(|| host(options)), port, 0)?;
-    Ok(Some((listen, is_secure)))
+    let listen = Listen::new(named.unwrap_or_else(|| host(options)), port, 0);
+    listen.map(|listen| Some((listen, is_secure))).map_err(|error| match error {
+        SettingsError::Port(port) => SettingsError::MonitorPort(port),
+        other => other,
+    })
 }
 
 fn host(options: &Options) -> &str {

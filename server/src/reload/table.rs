@@ -22,6 +22,8 @@ pub enum Line {
     Early(&'static str),
     /// This text, then the value.
     Late(&'static str),
+    /// This text, then the value; nothing when there is none any more.
+    LateWhenSaid(&'static str),
     /// This text.
     Plain(&'static str),
     /// One of two texts, for true and false.
@@ -60,6 +62,9 @@ impl Row {
         let Rule::Live(line) = self.rule else { return None };
         match line {
             Line::Early(text) | Line::Late(text) => Some(format!("{text} = {}", (self.show)(new))),
+            Line::LateWhenSaid(text) => Some((self.show)(new))
+                .filter(|value| !value.is_empty())
+                .map(|value| format!("{text} = {value}")),
             Line::Plain(text) => Some(text.to_owned()),
             Line::Either(yes, no) => Some(if (self.show)(new) == "true" { yes } else { no }.to_owned()),
             Line::Nothing => None,
@@ -96,7 +101,7 @@ macro_rules! hidden {
     };
 }
 
-use Line::{Early, Either, Late, Nothing, Plain};
+use Line::{Early, Either, Late, LateWhenSaid, Nothing, Plain};
 use Rule::{Fixed, Live};
 
 /// Every option of the configuration. Order: those that are only read at start, then those that are taken over.
@@ -159,7 +164,7 @@ pub const ROWS: &[Row] = &[
     shown!("MaxTracedMsgLen", Live(Late("Reloaded: max_traced_msg_len")), log.traced_msg_len_max, |o| {
         number(o.log.traced_msg_len_max)
     }),
-    shown!("PidFile", Live(Late("Reloaded: pid_file")), pid_file, |o| text(&o.pid_file)),
+    shown!("PidFile", Live(LateWhenSaid("Reloaded: pid_file")), pid_file, |o| text(&o.pid_file)),
     shown!("PortsFileDir", Live(Late("Reloaded: ports_file_dir")), ports_file_dir, |o| text(
         &o.ports_file_dir
     )),

@@ -1,0 +1,271 @@
+//! The same files and flags given to upstream's own program, where it is installed: what both say is compared.
+
+mod support;
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// Upstream's program of the level that is implemented, by `PETREL_UPSTREAM_SERVER` or its name.
+fn upstream() -> Option<PathBuf> {
+    let program = std::env::var_os("PETREL_UPSTREAM_SERVER").unwrap_or_else(|| "nats-server".into());
+    let output = Command::new(&program).arg("-v").output().ok()?;
+    let is_it = output.stdout == b"nats-server: v2.15.2\n";
+    is_it.then(|| program.into())
+}
+
+/// A server of either kind that logs to a file without times.
+struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    fn start(program: &Path, folder: &Path, arguments: &[&str]) -> Running {
+        let log = folder.join("log");
+        let child = Command::new(program)
+            .args(arguments)
+            .arg("-T=false")
+            .current_dir(folder)
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Running { child, log }
+    }
+
+    /// The log without process ids.
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap().replace(&format!("[{}] ", self.child.id()), "")
+    }
+
+    /// Waits until one of these is in the log behind a place.
+    fn wait_for(&mut self, place: usize, texts: &[&str]) -> String {
+        let end = Instant::now() + support::PATIENCE;
+        loop {
+            let log = self.log();
+            let ended = self.child.try_wait().unwrap().is_some();
+            if texts.iter().any(|text| log[place..].contains(text)) || ended {
+                return log[place..].to_owned();
+            }
+            assert!(Instant::now() < end, "none of {texts:?} in {log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is logged when a file is replaced by another and read again.
+fn reload(program: &Path, before: &str, after: &str, ports: (u16, u16)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let base = format!("host: 127.0.0.1\nport: {}\nhttp_port: {}\n", ports.0, ports.1);
+    let write = |text: &str| fs::write(folder.path().join("nats.conf"), format!("{base}{text}\n")).unwrap();
+    write(before);
+    let mut server = Running::start(program, folder.path(), &["-c", "nats.conf"]);
+    server.wait_for(0, &["Server is ready"]);
+    let place = server.log().len();
+    write(after);
+    let id = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
+    kill_process(id, Signal::HUP).unwrap();
+    server.wait_for(place, &["Reloaded server configuration (", "Failed to reload server configuration: "]);
+    // The line is whole when the next one could begin.
+    server.wait_for(place, &[")\n", "\n"])
+}
+
+fn free_ports() -> (u16, u16) {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [first, second] = listeners.map(|listener| listener.local_addr().unwrap().port());
+    (first, second)
+}
+
+/// Lines in order; upstream's order of those behind `accounts` is that of a map.
+fn sorted(log: &str) -> Vec<String> {
+    let mut lines: Vec<String> = log.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn reloads_say_the_same() {
+    let Some(upstream) = upstream() else {
+        eprintln!("skipped: there is no nats-server 2.15.2");
+        return;
+    };
+    let one_user = "authorization {\n users: [ {user: x, password: y} ]\n}";
+    let other_user = "authorization {\n users: [ {user: z, password: y} ]\n}";
+    for (before, after) in [
+        ("", ""),
+        ("", "host: localhost"),
+        ("", "port: 4999"),
+        ("", "server_name: b"),
+        ("server_name: a", "server_name: b\nmax_subscriptions: 4"),
+        ("", "max_subscriptions: 5"),
+        ("", "max_sub_tokens: 5"),
+        ("", "max_pending: 65MB"),
+        ("", "write_timeout: retry"),
+        ("", "no_header_support: true"),
+        ("", "lame_duck_duration: \"40s\""),
+        ("", "lame_duck_grace_period: \"4s\""),
+        ("", "max_closed_clients: 5"),
+        ("", "proxy_protocol: true"),
+        ("", "http_base_path: \"/x\""),
+        ("", "log_size_limit: 100000"),
+        ("", "log_max_num: 4"),
+        ("", "no_system_account: true"),
+        ("", "allow_non_tls: true"),
+        ("", "accounts { X { } }\nsystem_account: X"),
+        ("", "server_tags: [a, b]"),
+        ("server_tags: a", ""),
+        ("", "server_metadata: {a: b}"),
+        ("", "client_advertise: \"x:1\""),
+        ("client_advertise: \"x:1\"", ""),
+        ("", "max_connections: 10"),
+        ("max_connections: 5", ""),
+        ("", "max_control_line: 5000"),
+        ("", "max_payload: 1000"),
+        ("", "ping_interval: \"3s\""),
+        ("ping_interval: \"3s\"", ""),
+        ("ping_max: 3", ""),
+        ("", "write_deadline: \"3s\""),
+        ("", "no_fast_producer_stall: true"),
+        ("no_fast_producer_stall: true", ""),
+        ("", "debug: true\ntrace: true"),
+        ("debug: true\ntrace: true", ""),
+        ("", "trace_verbose: true"),
+        ("", "trace_headers: true"),
+        ("", "max_traced_msg_len: 5"),
+        ("", "logtime_utc: true"),
+        ("", "pid_file: \"x.pid\""),
+        ("pid_file: \"x.pid\"", ""),
+        ("", "pid_file: \"/nonexistent/x.pid\""),
+        ("", "authorization { token: x }"),
+        ("", "authorization { user: x, pass: y }"),
+        ("authorization { user: x, pass: y }", "authorization { user: x, pass: z }"),
+        ("", "authorization { timeout: 5 }"),
+        ("", one_user),
+        (&format!("{one_user}\nno_auth_user: x"), one_user),
+        (&format!("{one_user}\nno_auth_user: x"), other_user),
+        ("", "mappings: {\n a: b\n}"),
+        ("", "accounts {\n A { users: [ {user: a, password: b} ] }\n}"),
+        ("", "bogus: 1"),
+        ("", "port: x"),
+        ("", "max_payload: 65MB"),
+        ("", "server_name: \"a b\""),
+        ("", "include \"nofile\""),
+    ] {
+        let ports = free_ports();
+        let theirs = reload(&upstream, before, after, ports);
+        let ours = reload(Path::new(support::binary()), before, after, ports);
+        assert_eq!(sorted(&ours), sorted(&theirs), "{before:?} -> {after:?}");
+    }
+}
+
+#[test]
+fn command_lines_end_the_same() {
+    let Some(upstream) = upstream() else {
+        eprintln!("skipped: there is no nats-server 2.15.2");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let said = |program: &Path, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(folder.path()).output().unwrap();
+        // Usage and help are our own words.
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told, output.stdout.starts_with(b"\nUsage: nats-server [options]\n"))
+    };
+    for arguments in [
+        &["--nope"][..],
+        &["-p"],
+        &["-p", "x"],
+        &["-D=maybe"],
+        &["---p"],
+        &["-h"],
+        &["help"],
+        &["foo"],
+        &["foo", "bar"],
+        &["-D", "--", "-p"],
+        &["-t"],
+        &["-c", "nofile.conf"],
+        &["-c", "."],
+        &["--signal"],
+        &["-sl", "quit=nofile"],
+        &["-sl", "foo=1"],
+        &["-sl", "quit=1=2"],
+        &["-sl", "quit=2147483646"],
+        &["--tls"],
+        &["--tls", "--tlscert", "c.pem"],
+        &["--tlsverify"],
+        &["-n", "a b"],
+    ] {
+        let theirs = said(&upstream, arguments);
+        let ours = said(Path::new(support::binary()), arguments);
+        assert_eq!(ours, theirs, "{arguments:?}");
+    }
+}
+
+#[test]
+fn starts_that_fail_say_the_same() {
+    let Some(upstream) = upstream() else {
+        eprintln!("skipped: there is no nats-server 2.15.2");
+        return;
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    // Time stamps, process ids and what was said before are not compared.
+    let said = |program: &Path, config: Option<&str>, arguments: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut all = vec!["-a", "127.0.0.1"];
+        if let Some(config) = config {
+            fs::write(folder.path().join("nats.conf"), config).unwrap();
+            all.extend(["-c", "nats.conf"]);
+        }
+        all.extend(arguments);
+        let mut server = Running::start(program, folder.path(), &all);
+        let log = server.wait_for(0, &["Server is ready"]);
+        let code = server.child.try_wait().unwrap().and_then(|status| status.code());
+        let mut last: Vec<String> =
+            log.lines().map(str::to_owned).filter(|line| !line.contains("[INF]")).collect();
+        last.retain(|line| !line.is_empty());
+        // What upstream finds while it starts, petrel may find before there is a log.
+        for line in &mut last {
+            for prefix in ["nats-server: ", "[FTL] ", "Can't start monitoring: "] {
+                *line = line.strip_prefix(prefix).unwrap_or(line).to_owned();
+            }
+        }
+        (code, last)
+    };
+    let mut differences = Vec::new();
+    for (config, arguments) in [
+        (None, &["-p", "70000"][..]),
+        (None, &["-p", "-5"]),
+        (None, &["-p", "-1", "-m", "70000"]),
+        (None, &["-p", &taken]),
+        (None, &["-p", "-1", "-m", &taken]),
+        (None, &["-p", "-1", "-P", "/nonexistent/pid"]),
+        (None, &["-p", "-1", "-ms", "8443"]),
+        (None, &["-p", "-1", "-ms", "8443", "-m", "8222"]),
+        (Some("max_payload: 65MB"), &["-p", "-1"]),
+        (Some("lame_duck_grace_period: \"200s\""), &["-p", "-1"]),
+        (Some("no_auth_user: x"), &["-p", "-1"]),
+        (Some("accounts { A { users: [ {user: a, password: b} ] } }\nno_auth_user: x"), &["-p", "-1"]),
+        (Some("system_account: X"), &["-p", "-1"]),
+        (Some("bogus: 1"), &["-p", "-1"]),
+        (Some("port: x"), &["-p", "-1"]),
+        (Some("authorization { token: x, users: [ {user: a, password: b} ] }"), &["-p", "-1"]),
+    ] {
+        let theirs = said(&upstream, config, arguments);
+        let ours = said(Path::new(support::binary()), config, arguments);
+        if ours != theirs {
+            differences.push(format!("{config:?} {arguments:?}: {ours:?}, upstream {theirs:?}"));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
