@@ -44,7 +44,8 @@ pub enum ReloadError {
     /// TLS is new, and there is no thread to be had for handshakes.
     #[error("cannot start the threads for TLS handshakes: {0}")]
     Handshakes(std::io::Error),
-    /// A core is stuck.
+    /// A core is stuck. When it was the second step that it did not take, other cores, and later this one, have the
+    /// new options, and what is shown and logged stays that of the old ones until a reload succeeds.
     #[error(transparent)]
     Core(#[from] CoreSilent),
 }
@@ -93,7 +94,7 @@ impl Reloader {
     /// Reads the file again and goes over to what it says. Blocks until all cores have.
     ///
     /// # Errors
-    /// See [`ReloadError`]; nothing has changed then.
+    /// See [`ReloadError`]; nothing has changed then, unless a core is stuck.
     pub fn reload(&self) -> Result<(), ReloadError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = &self.surroundings.flags;
