@@ -147,7 +147,65 @@ fn overlaps(pattern: &[u8], test: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::overlaps;
+    use super::*;
+    use crate::account::AccountId;
+    use crate::options::Options;
+    use petrel_runtime::CoreId;
+
+    /// A core with so many subscriptions of the server's own in two accounts.
+    fn shard_with(global: usize, system: usize) -> Shard {
+        let (notices, _) = crossbeam_channel::unbounded();
+        let mut shard = Shard::new(Arc::new(Options::default()), CoreId(0), 1, [1, 2, 3, 4], notices);
+        for (account, count) in [(AccountId::GLOBAL, global), (AccountId::SYSTEM, system)] {
+            for number in 0..count {
+                let subject = format!("s.{number}.*");
+                let interest = &mut shard.accounts[account.index()].interest;
+                interest.subscribe(INTERNAL_SESSION, subject.as_bytes(), None, number.to_string().as_bytes());
+            }
+        }
+        shard
+    }
+
+    /// All pages of a query, and the most that one of them reported.
+    fn walk(shard: &Shard, query: &SubscriptionQuery) -> (u64, Vec<String>, usize) {
+        let mut query = query.clone();
+        let (mut found, mut sids, mut most) = (0, Vec::new(), 0);
+        let (skip, take) = (query.skip, query.take);
+        loop {
+            query.skip = skip.saturating_sub(found);
+            query.take = take - sids.len();
+            let page = shard.subscriptions(&query);
+            found += page.found;
+            most = most.max(page.subscriptions.len());
+            sids.extend(page.subscriptions.into_iter().map(|one| format!("{}:{}", one.account, one.sid)));
+            match page.next {
+                Some(next) => query.from = next,
+                None => return (found, sids, most),
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_is_bounded_and_pages_make_a_whole() {
+        let shard = shard_with(10_000, 3_000);
+        let all = SubscriptionQuery { take: usize::MAX, ..SubscriptionQuery::default() };
+        let (found, mut sids, most) = walk(&shard, &all);
+        assert_eq!((found, sids.len()), (13_000, 13_000));
+        assert!(most <= LOOKED_AT_MAX, "{most}");
+        sids.sort_unstable();
+        sids.dedup();
+        assert_eq!(sids.len(), 13_000);
+        let window = SubscriptionQuery { skip: 9_990, take: 20, ..SubscriptionQuery::default() };
+        let (found, sids, _) = walk(&shard, &window);
+        assert_eq!((found, sids.len()), (13_000, 20));
+        assert_eq!((sids[9].as_str(), sids[10].as_str()), ("$G:9999", "$SYS:0"));
+        let system = SubscriptionQuery { account: Some("$SYS".into()), ..all.clone() };
+        assert_eq!(walk(&shard, &system).0, 3_000);
+        let tested = SubscriptionQuery { test: Some(b"s.7.x".to_vec()), ..all.clone() };
+        assert_eq!(walk(&shard, &tested).1, ["$G:7", "$SYS:7"]);
+        let clients = SubscriptionQuery { clients_only: true, ..all };
+        assert_eq!(walk(&shard, &clients).0, 0);
+    }
 
     #[test]
     fn patterns_overlap_when_a_subject_matches_both() {
