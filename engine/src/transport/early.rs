@@ -217,6 +217,7 @@ impl Shard {
             Stage::Deciding => self.begin_plain(key, io),
             Stage::Handshake | Stage::AtWorker => {
                 transport.stage = Stage::Failed;
+                transport.abandon();
                 tracing::debug!("{} - TLS handshake error: i/o timeout", session.label());
                 tracing::debug!("{} - TLS handshake timeout", session.label());
                 self.fail(key, None, ClosedReason::TlsHandshakeFailure, io);
@@ -235,8 +236,9 @@ impl Shard {
                 let problem = format!("{}: {}", proxy_protocol::missing(&transport.input), end_text(end));
                 self.refuse_proxy_header(key, &problem, io);
             }
-            Stage::AtWorker => transport.end = Some(end),
-            Stage::Handshake => {
+            // What is at the worker may complete what came before the end; not so when the connection failed.
+            Stage::AtWorker if end == End::Eof => transport.end = Some(end),
+            Stage::Handshake | Stage::AtWorker => {
                 let is_cut = !transport.input.is_empty() && end == End::Eof;
                 let problem = if is_cut { "unexpected EOF" } else { end_text(end) };
                 self.refuse_handshake(key, problem, io);

@@ -153,6 +153,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return };
         tracing::error!("{} - TLS handshake error: {problem}", session.label());
         if let Some(transport) = session.transport.as_mut() {
+            transport.abandon();
             transport.stage = Stage::Failed;
         }
         self.fail(key, None, ClosedReason::TlsHandshakeFailure, io);

@@ -2,6 +2,7 @@
 
 use crate::ledger::{Arrival, ConnectionId, PingPurpose, Profile};
 use crate::script::{Hand, Poke, Script, Stage, Wishes};
+use crate::stand_in::{Begin, ClientEnd};
 use crate::wire::{Said, ServerStream};
 use petrel_runtime::{End, Event, Io, Program, SendOutcome, SocketId, TimerId, TimerToken};
 use std::cell::RefCell;
@@ -28,6 +29,7 @@ struct Link {
     socket: SocketId,
     id: ConnectionId,
     stream: ServerStream,
+    seal: Option<ClientEnd>,
     greeted: bool,
     sending: bool,
     outbox: VecDeque<Vec<u8>>,
@@ -44,6 +46,8 @@ pub struct Client<S> {
     link: Option<Link>,
     act_timer: Option<TimerId>,
     has_left: bool,
+    /// When it begins a handshake; `None`: it is plain.
+    begins: Option<Begin>,
     /// It connects by itself, and again when it is refused.
     wants_connection: bool,
 }
@@ -59,8 +63,16 @@ impl<S: Script> Client<S> {
             link: None,
             act_timer: None,
             has_left: false,
+            begins: None,
             wants_connection: connects,
         }
+    }
+
+    /// The same client behind the stand-in for TLS.
+    #[must_use]
+    pub fn sealed(mut self, begins: Option<Begin>) -> Client<S> {
+        self.begins = begins;
+        self
     }
 
     fn connect(&mut self, io: &mut Io<'_, ()>) {
@@ -106,7 +118,11 @@ impl<S: Script> Client<S> {
             None => {}
         }
         if !wishes.bytes.is_empty() {
-            link.outbox.push_back(wishes.bytes);
+            let bytes = match &link.seal {
+                Some(seal) => seal.seal(&wishes.bytes),
+                None => wishes.bytes,
+            };
+            link.outbox.push_back(bytes);
         }
         if wishes.half_close {
             self.has_left = true;
@@ -144,8 +160,28 @@ impl<S: Script> Client<S> {
     }
 
     fn received(&mut self, data: &[u8], io: &mut Io<'_, ()>) {
+        let was_open = self.is_sealed();
         if let Some(link) = &mut self.link {
-            link.stream.push(data);
+            match link.seal.as_mut().map(|seal| seal.open(data)) {
+                None => link.stream.push(data),
+                Some(Ok((plain, answer))) => {
+                    link.stream.push(&plain);
+                    if !answer.is_empty() {
+                        link.outbox.push_back(answer);
+                    }
+                }
+                Some(Err(wrong)) => {
+                    self.play.borrow_mut().stage.ledger.violate(format!("client {}: {wrong}", self.number));
+                    return;
+                }
+            }
+        }
+        if self.is_sealed() && !was_open {
+            if self.begins == Some(Begin::AfterInfo) {
+                // Right behind the last flight: the server may not be ready for it.
+                self.greet(io);
+            }
+            self.flush(io);
         }
         while let Some(link) = &mut self.link {
             match link.stream.next_said() {
@@ -165,14 +201,13 @@ impl<S: Script> Client<S> {
         match said {
             Said::Info(_) if !link.greeted => {
                 link.greeted = true;
-                self.with_script(io, |_, hand| {
-                    if hand.stage.profiles[hand.client].is_silent {
-                        return;
+                match &mut link.seal {
+                    Some(seal) if !seal.is_open() => {
+                        link.outbox.push_back(seal.begin());
+                        self.flush(io);
                     }
-                    let connect = connect_line(&hand.stage.profiles[hand.client]);
-                    hand.raw(connect.as_bytes());
-                    hand.ping_for(PingPurpose::Greeting);
-                });
+                    _ => self.greet(io),
+                }
             }
             Said::Info(json) => self.with_script(io, |script, hand| script.informed(&json, hand)),
             Said::Message(received) => {
@@ -187,6 +222,23 @@ impl<S: Script> Client<S> {
             Said::Ok => {}
             Said::Error(text) => self.with_script(io, |script, hand| script.refused(&text, hand)),
         }
+    }
+
+    /// Says CONNECT.
+    fn greet(&mut self, io: &mut Io<'_, ()>) {
+        self.with_script(io, |_, hand| {
+            if hand.stage.profiles[hand.client].is_silent {
+                return;
+            }
+            let connect = connect_line(&hand.stage.profiles[hand.client]);
+            hand.raw(connect.as_bytes());
+            hand.ping_for(PingPurpose::Greeting);
+        });
+    }
+
+    fn is_sealed(&self) -> bool {
+        let seal = self.link.as_ref().and_then(|link| link.seal.as_ref());
+        seal.is_some_and(ClientEnd::is_open)
     }
 
     fn ponged(&mut self, io: &mut Io<'_, ()>) {
@@ -263,16 +315,24 @@ impl<S: Script> Program for Client<S> {
                 }
                 let mut play = self.play.borrow_mut();
                 let profile = play.stage.profiles[self.number].clone();
+                let mut seal = self.begins.map(|_| ClientEnd::default());
+                let mut outbox = VecDeque::new();
+                if let (Some(seal), Some(Begin::AtOnce)) = (&mut seal, self.begins) {
+                    outbox.push_back(seal.begin());
+                }
                 self.link = Some(Link {
                     socket,
                     id: play.stage.ledger.connected(self.number, profile),
                     stream: ServerStream::default(),
+                    seal,
                     greeted: false,
                     sending: false,
-                    outbox: VecDeque::new(),
+                    outbox,
                     closes_side: false,
                 });
+                drop(play);
                 io.resume_read(socket);
+                self.flush(io);
             }
             Event::Received { socket, data } if self.owns(socket) => self.received(data, io),
             Event::Sent { socket, result, .. } if self.owns(socket) => {

@@ -8,6 +8,7 @@
 pub mod campaign;
 pub mod client;
 pub mod effects;
+pub mod handshakes;
 pub mod ledger;
 #[cfg(feature = "mutations")]
 pub mod mutants;
@@ -16,6 +17,7 @@ pub mod random;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod stand_in;
 pub mod subject;
 pub mod traffic;
 pub mod wire;

@@ -46,6 +46,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::PasswordVerdictIgnored, "logins", 20),
     mutant(Mutation::AccountLimitPerCore, "logins", 20),
     mutant(Mutation::LoginNotTimed, "logins", 20),
+    mutant(Mutation::HandshakeInputDropped, "handshakes", 20),
     mutant(Mutation::BrokenReceiversStay, "panics", 50),
     mutant(Mutation::ShadowsFollowedHereOnly, "stream-imports", 20),
     mutant(Mutation::ShadowsOutliveSubscription, "stream-imports", 50),

@@ -26,6 +26,8 @@ pub struct Plan {
     pub profiles: Vec<Profile>,
     /// Whether clients connect by themselves as soon as they run.
     pub connects: bool,
+    /// How long the answers of those who do handshakes may take.
+    pub handshake_delay_max: Duration,
     /// Whether a message on `provoke.panic` panics in the server.
     pub provokes_panics: bool,
 }
@@ -61,6 +63,7 @@ impl Plan {
             server: server_options(),
             profiles,
             connects: true,
+            handshake_delay_max: Duration::ZERO,
             provokes_panics: false,
         }
     }

@@ -2,10 +2,13 @@
 
 use crate::client::{Client, Play};
 use crate::effects::Effects;
+use crate::handshakes::Handshakes;
 use crate::plan::{PORT, Plan, SERVER};
 use crate::random::Random;
 use crate::script::{Poke, Script, Stage};
+use crate::stand_in::Begin;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use petrel_config::HandshakeFirst;
 use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, Shard};
 use petrel_runtime::sim::{NodeHandle, World};
 use std::cell::{Ref, RefCell, RefMut};
@@ -53,6 +56,7 @@ pub struct Run<S: Script> {
     /// What it was made from.
     pub plan: Plan,
     clients: Vec<NodeHandle<Client<S>>>,
+    handshakes: Handshakes,
     play: Rc<RefCell<Play<S>>>,
 }
 
@@ -65,12 +69,16 @@ impl<S: Script> Run<S> {
         let (sender, notices) = unbounded();
         let key = std::array::from_fn(|_| random.bits());
         let server_options = Arc::new(plan.server.clone());
+        let handshakes = Handshakes::new(plan.handshake_delay_max, plan.world.seed);
+        let jobs = handshakes.jobs.clone();
+        let first = plan.server.tls.as_ref().map(|tls| tls.first);
         #[cfg(feature = "mutations")]
         let mutation = settings.mutation;
         #[cfg(feature = "mutations")]
         let provokes_panics = plan.provokes_panics;
         let server = world.add_node(plan.core_count, SERVER, move |core, core_count| {
             let shard = Shard::new(server_options.clone(), core, core_count, key, sender.clone());
+            let shard = shard.with_handshakes(jobs.clone());
             #[cfg(feature = "mutations")]
             let shard = shard.with_mutation(mutation).with_provoked_panics(provokes_panics);
             shard
@@ -80,12 +88,18 @@ impl<S: Script> Run<S> {
         let clients = (0..plan.profiles.len()).map(|number| {
             let (play, connects) = (Rc::clone(&play), plan.connects);
             let address = IpAddr::from([10, 0, 1, u8::try_from(number).expect("at most 250 clients")]);
+            let begins = match first {
+                None => None,
+                Some(HandshakeFirst::Always) => Some(Begin::AtOnce),
+                Some(HandshakeFirst::Within(_)) if number % 2 == 0 => Some(Begin::AtOnce),
+                Some(_) => Some(Begin::AfterInfo),
+            };
             world.add_node(1, address, move |_, _| {
-                Client::new(number, SocketAddr::new(SERVER, PORT), Rc::clone(&play), connects)
+                Client::new(number, SocketAddr::new(SERVER, PORT), Rc::clone(&play), connects).sealed(begins)
             })
         });
         let clients = clients.collect();
-        Run { world, server, notices, plan, clients, play }
+        Run { world, server, notices, plan, clients, handshakes, play }
     }
 
     /// The script and what it acts on.
@@ -125,16 +139,19 @@ impl<S: Script> Run<S> {
         let end = self.world.now().after(limit);
         loop {
             self.deliver_pokes();
+            self.deliver_handshakes();
             let play = Rc::clone(&self.play);
+            let queue = self.handshakes.queue();
             let (mut is_done, mut has_failed) = (false, false);
-            let left = end.since(self.world.now());
+            let next = self.handshakes.next_due().map_or(end, |due| due.min(end));
+            let left = next.since(self.world.now());
             let stopped = self.world.run_until_done(left, |_| {
                 let play = play.borrow();
                 has_failed = !play.stage.ledger.violations().is_empty();
                 is_done = done(&play);
-                is_done || has_failed || !play.stage.pokes.is_empty()
+                is_done || has_failed || !play.stage.pokes.is_empty() || !queue.is_empty()
             });
-            if is_done || has_failed || !stopped {
+            if is_done || has_failed || (!stopped && self.world.now() >= end) {
                 self.deliver_pokes();
                 return is_done && !has_failed;
             }
@@ -153,6 +170,20 @@ impl<S: Script> Run<S> {
     /// Runs for a while, or until a rule is broken.
     pub fn pass(&mut self, time: Duration) {
         self.until(time, |_| false);
+    }
+
+    fn deliver_handshakes(&mut self) {
+        for (core, answer) in self.handshakes.work(self.world.now()) {
+            self.world.order(self.server, core, Order::Handshake(Box::new(answer)));
+        }
+    }
+
+    /// Counts the handshakes so far.
+    pub fn count_handshakes(&mut self) {
+        let (done, abandoned) = (self.handshakes.done, self.handshakes.abandoned);
+        let effects = &mut self.play_mut().stage.ledger.effects;
+        effects.add("handshakes", done);
+        effects.add("abandoned handshakes", abandoned);
     }
 
     fn deliver_pokes(&mut self) {

@@ -106,3 +106,8 @@ fn what_is_denied_is_neither_published_nor_delivered() {
 fn a_panic_costs_the_connection_that_caused_it_and_no_other() {
     holds("panics");
 }
+
+#[test]
+fn handshakes_elsewhere_lose_nothing() {
+    holds("handshakes");
+}

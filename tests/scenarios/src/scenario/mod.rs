@@ -4,6 +4,7 @@ mod accounts;
 mod barrier;
 mod causality;
 mod chaos;
+mod handshakes;
 mod lame_duck;
 mod logins;
 mod no_responders;
@@ -43,6 +44,7 @@ pub const SCENARIOS: &[Scenario] = &[
     permissions::SCENARIO,
     accounts::STREAMS,
     accounts::SERVICES,
+    handshakes::SCENARIO,
     #[cfg(feature = "mutations")]
     panics::SCENARIO,
 ];
