@@ -72,13 +72,20 @@ struct LogLayer {
     levels: Levels,
 }
 
+impl LogLayer {
+    fn shows(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with(TARGET_PREFIX) && self.levels.shows(*metadata.level())
+    }
+}
+
 impl<S: Subscriber> Layer<S> for LogLayer {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if metadata.target().starts_with(TARGET_PREFIX) && self.levels.shows(*metadata.level()) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
+        if self.shows(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    /// Asked for an event whose callsite another thread is just registering.
+    fn enabled(&self, metadata: &Metadata<'_>, _context: Context<'_, S>) -> bool {
+        self.shows(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
