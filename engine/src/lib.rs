@@ -7,6 +7,7 @@ mod account;
 mod arena;
 #[cfg(feature = "benchmarks")]
 pub mod benchmarks;
+mod encoding;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod interest;
@@ -26,6 +27,7 @@ pub mod transport;
 pub use account::{
     AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User,
 };
+pub use encoding::Encoding;
 pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;

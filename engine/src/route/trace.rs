@@ -7,6 +7,7 @@
 use super::service_latency::HeaderMap;
 use super::trace_event::{Body, Event, Request, ServerInfo};
 use crate::account::AccountId;
+use crate::encoding::Encoding;
 use crate::mail::{Mail, Message, Origin};
 use crate::session::client::Phase;
 use crate::shard::Shard;
@@ -247,8 +248,13 @@ impl Shard {
             events: &tracing.events,
         };
         let body = serde_json::to_vec(&body).expect("an event is plain data");
-        let message =
-            Message { subject: &tracing.destination, reply: None, header_bytes: None, bytes: &body };
+        let accepted = tracing.request.header.get("Accept-Encoding").and_then(|values| values.first());
+        let encoding = Encoding::asked_for(accepted.map(String::as_str));
+        let mut bytes = encoding.headers();
+        let header_bytes = (!bytes.is_empty()).then_some(bytes.len());
+        bytes.extend(encoding.encode(body));
+        let subject = &tracing.destination;
+        let message = Message { subject, reply: None, header_bytes, bytes: &bytes };
         self.publish_internally(tracing.account, &message, io);
     }
 

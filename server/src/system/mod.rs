@@ -4,7 +4,6 @@
 
 mod account;
 mod body;
-mod compression;
 mod envelope;
 mod events;
 mod filter;

@@ -2,13 +2,12 @@
 
 use super::Reload;
 use super::account::{account_request, all_accounts};
-use super::compression::Encoding;
 use super::envelope::{Outcome, Stationery};
 use super::server::server_request;
 use super::subject::{Asked, asked};
 use super::user::user_info;
 use crate::monitor::Monitor;
-use petrel_engine::{Publication, SubscriptionQuery, SystemRequest};
+use petrel_engine::{Encoding, Publication, SubscriptionQuery, SystemRequest};
 use serde::Deserialize;
 
 /// What an import says of who asks (header `Nats-Request-Info`).

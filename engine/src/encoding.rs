@@ -1,4 +1,4 @@
-//! Answers are compressed for who asks for it by the header `Accept-Encoding`.
+//! Answers and traces are compressed for who asks for it by the header `Accept-Encoding`.
 
 use std::io::Write;
 
