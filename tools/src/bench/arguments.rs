@@ -1,12 +1,15 @@
 //! The command line of `petrel bench`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rustls::ClientConfig;
 
 use super::connection::Credentials;
 use super::error::BenchError;
 use super::subjects::Distribution;
+use super::wire::client_config;
 
 /// What kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +53,9 @@ pub struct Arguments {
     /// Token, in place of user and password
     #[arg(long, conflicts_with = "user")]
     pub token: Option<String>,
+    /// Speak TLS, and trust the authorities of this PEM file; the server's certificate is for HOST
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<String>,
     /// Bytes of a payload; K and M stand for KiB and MiB
     #[arg(long, default_value = "128", value_parser = parse_bytes)]
     pub size: usize,
@@ -149,6 +155,14 @@ impl Arguments {
     /// How to log in.
     pub fn credentials(&self) -> Credentials {
         Credentials { user: self.user.clone(), password: self.password.clone(), token: self.token.clone() }
+    }
+
+    /// How to speak TLS, where that was asked for.
+    ///
+    /// # Errors
+    /// [`BenchError::Usage`] when the file of the authorities has none.
+    pub fn tls(&self) -> Result<Option<Arc<ClientConfig>>, BenchError> {
+        self.tls_ca.as_deref().map(client_config).transpose()
     }
 
     /// Whether payloads carry the time at which they were due.

@@ -2,13 +2,17 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
 use super::error::BenchError;
 use super::reader::{Event, Reader};
+use super::wire::Wire;
 
 /// Port of the client protocol where none is given.
 const DEFAULT_PORT: u16 = 4222;
@@ -46,12 +50,13 @@ pub struct Target {
     address: String,
     sockets: Vec<SocketAddr>,
     credentials: Credentials,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 /// A connection behind its handshake, still in blocking mode.
 pub struct Connection {
     /// The socket.
-    pub stream: TcpStream,
+    pub stream: Wire<TcpStream>,
     /// Holds what has been read beyond the handshake.
     pub reader: Reader,
     /// What the server said about itself.
@@ -83,7 +88,11 @@ impl Target {
     ///
     /// # Errors
     /// [`BenchError::Usage`] when the address is not one, [`BenchError::Connect`] when the name does not resolve.
-    pub fn resolve(address: &str, credentials: Credentials) -> Result<Self, BenchError> {
+    pub fn resolve(
+        address: &str,
+        credentials: Credentials,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, BenchError> {
         let (host, port) = split_address(address)?;
         let sockets = (host.as_str(), port)
             .to_socket_addrs()
@@ -92,7 +101,10 @@ impl Target {
         if sockets.is_empty() {
             return Err(BenchError::Usage(format!("{address} has no address")));
         }
-        Ok(Self { address: address.to_owned(), sockets, credentials })
+        let name = ServerName::try_from(host)
+            .map_err(|_| BenchError::Usage(format!("{address} is no name of a certificate")));
+        let tls = tls.map(|config| Ok::<_, BenchError>((config, name?))).transpose()?;
+        Ok(Self { address: address.to_owned(), sockets, credentials, tls })
     }
 
     /// The address as it was given.
@@ -131,11 +143,19 @@ impl Target {
         let stream = self.open(source).map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT)).map_err(failed)?;
+        let stream = Wire::plain(stream);
         let mut connection =
             Connection { stream, reader: Reader::default(), server: ServerIdentity::default() };
         self.await_event(&mut connection, buffer, Awaited::Info)?;
-        if connection.server.tls_required {
-            return Err(self.refused("the server requires TLS, which petrel bench does not speak"));
+        match &self.tls {
+            Some((config, name)) => connection
+                .stream
+                .begin_tls(config, name.clone())
+                .map_err(|error| self.refused(&format!("no TLS with it: {error}")))?,
+            None if connection.server.tls_required => {
+                return Err(self.refused("the server requires TLS: say whom to trust with --tls-ca"));
+            }
+            None => {}
         }
         let mut hello = self.connect_line(name);
         hello.extend_from_slice(first_lines);
@@ -178,7 +198,7 @@ impl Target {
         let options = ConnectOptions {
             verbose: false,
             pedantic: false,
-            tls_required: false,
+            tls_required: self.tls.is_some(),
             name,
             lang: "petrel-bench",
             version: env!("CARGO_PKG_VERSION"),

@@ -20,6 +20,7 @@ use super::process::kernel_memory_bytes;
 use super::reader::{Event, Reader};
 use super::report::megabytes;
 use super::run::find_server;
+use super::wire::Wire;
 
 /// Connections from one source address: the system has some 28,000 ports for each.
 const CONNECTIONS_PER_SOURCE: usize = 5_000;
@@ -214,7 +215,7 @@ impl HoldReport {
 }
 
 struct Held {
-    stream: TcpStream,
+    stream: Wire<TcpStream>,
     reader: Reader,
     /// Answers that are not written yet.
     output: Vec<u8>,
@@ -286,12 +287,13 @@ impl Holder {
     }
 
     fn hold(&mut self, connection: Connection) -> Result<(), BenchError> {
-        connection.stream.set_nonblocking(true).map_err(|error| BenchError::system("a socket", error))?;
-        let mut stream = TcpStream::from_std(connection.stream);
+        let socket = &connection.stream.socket;
+        socket.set_nonblocking(true).map_err(|error| BenchError::system("a socket", error))?;
+        let mut stream = connection.stream.map(TcpStream::from_std);
         let token = Token(self.held.len());
         self.poll
             .registry()
-            .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)
+            .register(&mut stream.socket, token, Interest::READABLE | Interest::WRITABLE)
             .map_err(|error| BenchError::system("epoll", error))?;
         self.held.push(Held { stream, reader: connection.reader, output: Vec::new() });
         Ok(())

@@ -18,6 +18,7 @@ mod run;
 mod schedule;
 mod snapshot;
 mod subjects;
+mod wire;
 mod worker;
 
 use std::process::ExitCode;
@@ -49,7 +50,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, BenchError> {
     if let Some(core) = arguments.core {
         pin(core)?;
     }
-    let target = Target::resolve(&arguments.server, arguments.credentials())?;
+    let target = Target::resolve(&arguments.server, arguments.credentials(), arguments.tls()?)?;
     let Some(mode) = arguments.mode else {
         print!("{}", hold::run(arguments, &target)?.render(arguments.format));
         return Ok(ExitCode::SUCCESS);

@@ -9,11 +9,12 @@ use super::error::BenchError;
 use super::reader::{Event, Reader};
 use super::role::publisher::Pumped;
 use super::role::{Context, Role};
+use super::wire::Wire;
 
 /// A connection, what it does, and what epoll last said about it (edge-triggered, so it must be kept).
 pub struct Peer {
     /// The socket, for registration.
-    pub stream: TcpStream,
+    pub stream: Wire<TcpStream>,
     /// What it does.
     pub role: Role,
     /// Which of its kind it is, from 0.
@@ -39,9 +40,9 @@ impl Peer {
     /// # Errors
     /// What the system says to making it non-blocking.
     pub fn new(connection: Connection, role: Role, number: usize) -> io::Result<Self> {
-        connection.stream.set_nonblocking(true)?;
+        connection.stream.socket.set_nonblocking(true)?;
         Ok(Self {
-            stream: TcpStream::from_std(connection.stream),
+            stream: connection.stream.map(TcpStream::from_std),
             role,
             number,
             readable: false,
@@ -75,7 +76,7 @@ impl Peer {
                 return Err(self.closed());
             }
         };
-        if count < room && !self.read_closed {
+        if count < room && !self.read_closed && self.stream.tells_by_short_reads() {
             // A short read has emptied the socket; the next edge tells of more.
             self.readable = false;
         }
@@ -147,6 +148,11 @@ impl Peer {
                 self.output.clear();
                 self.output_written = 0;
             }
+        }
+        match self.stream.flush() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(self.write_failed(&error)),
+            _ => {}
         }
         Ok(())
     }

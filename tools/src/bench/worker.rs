@@ -89,7 +89,7 @@ impl Worker {
                 _ => {}
             }
             poll.registry()
-                .register(&mut peer.stream, Token(index), Interest::READABLE | Interest::WRITABLE)
+                .register(&mut peer.stream.socket, Token(index), Interest::READABLE | Interest::WRITABLE)
                 .map_err(|error| BenchError::system("epoll", error))?;
         }
         Ok(Self {
