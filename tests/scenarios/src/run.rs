@@ -91,7 +91,7 @@ impl<S: Script> Run<S> {
             let begins = match first {
                 None => None,
                 Some(HandshakeFirst::Always) => Some(Begin::AtOnce),
-                Some(HandshakeFirst::Within(_)) if number % 2 == 0 => Some(Begin::AtOnce),
+                Some(HandshakeFirst::Within(_)) if number.is_multiple_of(2) => Some(Begin::AtOnce),
                 Some(_) => Some(Begin::AfterInfo),
             };
             world.add_node(1, address, move |_, _| {
