@@ -1,7 +1,7 @@
 //! Checks over all options, file and command line together (reference: config.md, section 17).
 
 use crate::duration::format_duration;
-use crate::options::{Credential, Options, defaults, is_bcrypt};
+use crate::options::{Credential, HandshakeFirst, Options, defaults, is_bcrypt};
 use crate::top::SERVER_NAME_HAS_SPACES;
 use std::time::Duration;
 
@@ -91,6 +91,11 @@ impl Options {
             lines.push(
                 "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance"
                     .to_owned(),
+            );
+        }
+        if self.tls.as_ref().is_some_and(|tls| tls.handshake_first == HandshakeFirst::Always) {
+            lines.push(
+                "Clients that are not using \"TLS Handshake First\" option will fail to connect".to_owned(),
             );
         }
         lines

@@ -26,6 +26,8 @@ pub struct Configuration {
     pub petrel_file: Option<String>,
     /// Where the accounts stand, for what is found wrong with them later.
     pub accounts: Option<Position>,
+    /// Where the `tls` block stands, for what is found wrong with its files later.
+    pub tls: Option<Position>,
     /// Warnings and notices; no errors.
     pub problems: Problems,
 }
@@ -64,7 +66,7 @@ pub struct Inspection {
 /// When a file cannot be read or parsed. What is wrong with options is in the result.
 pub fn inspect(path: &str, source: &mut dyn Source) -> Result<Inspection, ParseError> {
     let (map, read) = read(path, source)?;
-    let Configuration { options, digest, petrel_file, accounts, problems } = read;
+    let Configuration { options, digest, petrel_file, accounts, problems, .. } = read;
     Ok(Inspection { options, digest, petrel_file, accounts, problems, findings: survey(&map) })
 }
 
@@ -87,9 +89,12 @@ fn read(path: &str, source: &mut dyn Source) -> Result<(Map, Configuration), Par
     let mut options = top::options(&mut reader, &map);
     let petrel_file = read_petrel_file(path, source, &map, &mut reader, &mut options)?;
     let digest = digest(&map);
-    let is_accounts = |name: &String| find(keys::TOP, name).is_some_and(|key| key.name() == "accounts");
-    let accounts = map.iter().find(|(name, _)| is_accounts(name)).map(|(_, node)| node.position.clone());
-    Ok((map, Configuration { options, digest, petrel_file, accounts, problems: reader.problems }))
+    let place = |wanted: &str| {
+        let is_it = |name: &str| find(keys::TOP, name).is_some_and(|key| key.name() == wanted);
+        map.iter().find(|(name, _)| is_it(name)).map(|(_, node)| node.position.clone())
+    };
+    let (accounts, tls) = (place("accounts"), place("tls"));
+    Ok((map, Configuration { options, digest, petrel_file, accounts, tls, problems: reader.problems }))
 }
 
 /// Reads the settings beside the file, unless they stand in it already.

@@ -7,7 +7,7 @@ use crate::settings::{self, FlagsError};
 use crate::tls::{Tls, TlsError};
 use crate::version::PROGRAM;
 use jiff::Timestamp;
-use petrel_config::{CheckError, Configuration, LoadError, Options, Problem, Problems, load};
+use petrel_config::{CheckError, Configuration, LoadError, Options, Position, Problem, Problems, load};
 use petrel_engine::{Directory, DirectoryError, EdgesError};
 
 /// What the server runs with.
@@ -59,9 +59,14 @@ pub enum ConfigureError {
     /// The command line asks for what it does not complete, or what is not there.
     #[error(transparent)]
     Flags(#[from] FlagsError),
-    /// Certificates, keys or rules of TLS do not work.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    /// Certificates, keys or rules of TLS do not work; in front, where the block stands, when it is the file's.
+    #[error("{position}{error}")]
+    Tls {
+        /// The place of the block, with a colon and a blank.
+        position: String,
+        /// What does not work.
+        error: TlsError,
+    },
     /// The options do not go together.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -77,7 +82,7 @@ pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
         let path = file(flags).ok_or(ConfigureError::NothingToCheck)?;
         let read = load(path, &mut System)?;
         check_edges(&read)?;
-        settings::tls(&read.options)?;
+        tls(&read.options, read.tls.as_ref())?;
         let Configuration { digest, problems, .. } = read;
         return report_check(path, &digest, problems).map(|()| None);
     }
@@ -99,11 +104,13 @@ pub fn file(flags: &Flags) -> Option<&str> {
 pub fn read(flags: &Flags) -> Result<(Configured, Problems), ConfigureError> {
     let load_time = Timestamp::now();
     let mut problems = Problems::default();
+    let mut tls_position = None;
     let (mut options, file) = match file(flags) {
         Some(path) => {
             let loaded = load(path, &mut System)?;
             check_edges(&loaded)?;
             problems = loaded.problems;
+            tls_position = loaded.tls;
             let file = ConfigFile {
                 path: path.to_owned(),
                 digest: loaded.digest,
@@ -116,8 +123,16 @@ pub fn read(flags: &Flags) -> Result<(Configured, Problems), ConfigureError> {
     };
     settings::overrule(&mut options, flags)?;
     options.check()?;
-    let tls = settings::tls(&options)?;
+    let tls = tls(&options, tls_position.as_ref())?;
     Ok((Configured { options, file, load_time, tls }, problems))
+}
+
+/// Reads the files of TLS.
+fn tls(options: &Options, position: Option<&Position>) -> Result<Option<Tls>, ConfigureError> {
+    settings::tls(options).map_err(|error| {
+        let position = position.map(|position| format!("{position}: ")).unwrap_or_default();
+        ConfigureError::Tls { position, error }
+    })
 }
 
 /// Upstream finds what is wrong between accounts while it reads the file, so that a check of the file tells it.

@@ -7,13 +7,7 @@ use crate::library::Library;
 use crate::scenarios;
 
 /// Scenario and what it waits for, for every library.
-const AWAITED: &[(&str, &str)] = &[
-    ("tls", "TLS"),
-    ("tls_first", "TLS"),
-    ("tls_map", "TLS"),
-    ("tls_optional", "TLS"),
-    ("tls_verify", "TLS"),
-];
+const AWAITED: &[(&str, &str)] = &[];
 
 /// Scenario and library, where only some libraries meet what is missing.
 const AWAITED_BY: &[(&str, Library, &str)] = &[];

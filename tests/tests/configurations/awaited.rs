@@ -26,12 +26,6 @@ const AWAITED: &[Row] = &[
     row("jetstream", "", "JetStream"),
     row("leafnodes", "", "leafnodes"),
     row("tasks_cluster", "", "clusters"),
-    row("tls", "", "TLS"),
-    row("tls_first", "", "TLS"),
-    row("tls_map", "", "TLS"),
-    row("tls_optional", "", "TLS"),
-    row("tls_verify", "", "TLS"),
-    row("tls_without_file", "", "TLS"),
     row("websocket", "", "WebSocket"),
 ];
 
