@@ -26,6 +26,8 @@ pub enum EdgesError {
     NotAuthorized { kind: &'static str, subject: String },
     #[error("Error adding {kind} import {subject:?}: import forms a cycle")]
     Cycle { kind: &'static str, subject: String },
+    #[error("there are more than {0} service imports in one account")]
+    TooManyServices(usize),
     #[error("Error adding stream import {0:?}: stream import already exists")]
     DuplicateStream(String),
     #[error(
@@ -39,6 +41,9 @@ pub enum EdgesError {
     #[error("Error adding service latency sampling for {service:?} on subject {subject:?}: {why}")]
     Latency { service: String, subject: String, why: &'static str },
 }
+
+/// Service imports of one account; look-ups number them by 16 bits, and those of the system account come on top.
+const SERVICES_MAX: usize = 65_000;
 
 /// The edges of one account.
 #[derive(Debug, Default)]
@@ -149,6 +154,9 @@ impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
             .ok_or_else(|| EdgesError::NotAuthorized { kind, subject: subject.clone() })?;
         let compiled = ServiceImport::compile(import, there, service)?;
         let known = &self.edges[here.index()].services;
+        if known.len() >= SERVICES_MAX {
+            return Err(EdgesError::TooManyServices(SERVICES_MAX));
+        }
         if let Some(other) = known.iter().find(|other| other.here == compiled.here) {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let is_its = |import: &&config::Import| (self.account)(&import.account) == Some(other.exporter);

@@ -41,7 +41,7 @@ impl ServiceIndex {
     pub(super) fn new(services: &[Arc<ServiceImport>]) -> ServiceIndex {
         let mut index = ServiceIndex::default();
         for (place, import) in services.iter().enumerate() {
-            // More imports than that in one account are refused when they are compiled.
+            // More than that are refused when they are compiled.
             let place = u16::try_from(place).expect("imports are numbered by u16");
             if subject::has_wildcard(&import.here) {
                 index.patterns.push((import.here.clone(), place));
