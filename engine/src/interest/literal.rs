@@ -103,9 +103,9 @@ impl LiteralIndex {
     ) {
         let Some(key) = self.find(fingerprint, subject) else { return };
         let entry = self.entry(key);
-        entry.plain.collect(subscriptions, &mut found.plain);
+        entry.plain.collect(subscriptions, subject, &mut found.plain);
         for queue in entry.queues.iter().flat_map(|queues| queues.iter()) {
-            queue.members.collect(subscriptions, &mut found.queue_mut(&queue.name).local);
+            queue.members.collect(subscriptions, subject, &mut found.queue_mut(&queue.name).local);
         }
     }
 }

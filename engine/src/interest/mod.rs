@@ -21,9 +21,9 @@ mod wildcard;
 
 pub(crate) use beyond::Beyond;
 pub(crate) use shadow::Shadow;
-pub(crate) use subscription::{Subscription, Subscriptions};
+pub(crate) use subscription::{Subscription, Subscriptions, unmarked};
 
-use crate::account::ServiceImport;
+use crate::account::{Permissions, ServiceImport};
 use ahash::RandomState;
 use beyond::ServiceIndex;
 use cache::Cache;
@@ -32,6 +32,7 @@ use literal::LiteralIndex;
 use petrel_protocol::subject;
 use remote::RemoteInterest;
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use wildcard::WildcardTree;
@@ -63,6 +64,8 @@ pub(crate) struct Match {
     pub(crate) cores: u64,
     /// What leads out of the account.
     pub(crate) beyond: Option<Box<Beyond>>,
+    /// Number of the rights (`session/rights.rs`) that were last found to allow publishing it; 0: none.
+    pub(crate) allowed_for: Cell<u64>,
     stamp: Stamp,
 }
 
@@ -78,6 +81,7 @@ impl Match {
         self.queues.clear();
         self.cores = 0;
         self.beyond = None;
+        self.allowed_for.set(0);
     }
 
     pub(crate) fn queue_mut(&mut self, name: &[u8]) -> &mut QueueMatch {
@@ -230,6 +234,23 @@ impl Interest {
             literal_change(fingerprint, subject, queue, first, true)
         };
         (key, change)
+    }
+
+    /// Says what the holder of a subscription must not get.
+    pub(crate) fn set_filter(&mut self, key: u32, filter: Option<Arc<Permissions>>) {
+        let Some(subscription) = self.subscriptions.get_mut(key) else { return };
+        if filter.is_none() && !subscription.is_filtered() {
+            return;
+        }
+        subscription.set_filter(filter);
+        let (node, is_pattern) = (subscription.node(), subscription.is_pattern());
+        if is_pattern {
+            let pattern = self.wildcards.pattern(node);
+            self.patterns_changed(&pattern);
+        } else {
+            let fingerprint = self.fingerprint(&self.literals.entry(node).subject);
+            self.cache.invalidate(fingerprint);
+        }
     }
 
     /// Removes a subscription. Returns it and what the other cores must be told.

@@ -1,15 +1,26 @@
 //! Subscriptions of this core, and the lists they stand in.
 
 use super::shadow::Shadow;
-use crate::account::AccountId;
+use crate::account::{AccountId, Permissions};
 use crate::arena::Arena;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// End of a list.
 const NONE: u32 = u32::MAX;
 
 /// A client's key for a subscription: most are short numbers.
 pub(crate) type Sid = SmallVec<[u8; 16]>;
+
+/// Set in the key of a filtered subscription in a result, when its holder may get the result's subject: it was looked
+/// at when the result was built. Keys stay far below.
+const PASSES: u32 = 1 << 31;
+
+/// A subscription's key as it stands in a result, and whether it is known to let the subject through.
+#[inline]
+pub(crate) fn unmarked(key: u32) -> (u32, bool) {
+    (key & !PASSES, key & PASSES != 0)
+}
 
 /// One subscription. A million of them must fit: every byte here counts against 200 in all.
 pub(crate) struct Subscription {
@@ -26,14 +37,15 @@ pub(crate) struct Subscription {
     extra: Option<Box<Extra>>,
     is_pattern: bool,
     pub(super) is_shadow: bool,
-    /// Its holder must not get some of what it matches.
-    pub(crate) is_filtered: bool,
+    is_filtered: bool,
 }
 
 #[derive(Default)]
 pub(super) struct Extra {
     queue: Option<Box<[u8]>>,
     max: u64,
+    /// What its holder must not get.
+    filter: Option<Arc<Permissions>>,
     pub(super) shadow: Option<Shadow>,
     pub(super) shadows: Vec<(AccountId, u32)>,
 }
@@ -52,6 +64,26 @@ impl Subscription {
             is_shadow: false,
             is_filtered: false,
         }
+    }
+
+    /// Whether its holder must not get some of what it matches.
+    #[inline]
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.is_filtered
+    }
+
+    /// Says what its holder must not get; `None`: it gets everything. Results of look-ups are stale then.
+    pub(super) fn set_filter(&mut self, filter: Option<Arc<Permissions>>) {
+        self.is_filtered = filter.is_some();
+        if self.is_filtered || self.extra.is_some() {
+            self.extra_mut().filter = filter;
+        }
+    }
+
+    /// Whether its filter lets a subject through.
+    fn passes(&self, subject: &[u8]) -> bool {
+        let filter = self.extra.as_ref().and_then(|extra| extra.filter.as_ref());
+        filter.is_none_or(|permissions| !permissions.is_denied(subject))
     }
 
     /// Whether it only leads to a subscription of another account.
@@ -131,7 +163,7 @@ impl Subscriptions {
 
     /// A subscription, while it exists.
     pub(crate) fn get(&self, key: u32) -> Option<&Subscription> {
-        self.arena.get(key)
+        self.arena.get(unmarked(key).0)
     }
 
     /// The keys of all, shadows included.
@@ -142,7 +174,7 @@ impl Subscriptions {
     /// A subscription to change.
     #[inline]
     pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Subscription> {
-        self.arena.get_mut(key)
+        self.arena.get_mut(unmarked(key).0)
     }
 }
 
@@ -196,10 +228,12 @@ impl SubscriptionList {
         self.is_empty()
     }
 
-    pub(super) fn collect(self, subscriptions: &Subscriptions, into: &mut impl Extend<u32>) {
+    /// Lists the members for a result about `subject`.
+    pub(super) fn collect(self, subscriptions: &Subscriptions, subject: &[u8], into: &mut impl Extend<u32>) {
         let mut key = self.head;
         while let Some(subscription) = subscriptions.arena.get(key) {
-            into.extend([key]);
+            let passes = subscription.is_filtered && subscription.passes(subject);
+            into.extend([if passes { key | PASSES } else { key }]);
             key = subscription.next;
         }
     }

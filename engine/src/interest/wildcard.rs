@@ -70,9 +70,10 @@ impl Terminal {
     }
 
     fn collect(&self, subscriptions: &Subscriptions, found: &mut Match) {
-        self.plain.collect(subscriptions, &mut found.plain);
+        self.plain.collect(subscriptions, &found.subject, &mut found.plain);
         for queue in &self.queues {
-            queue.members.collect(subscriptions, &mut found.queue_mut(&queue.name).local);
+            let subject = found.subject.clone();
+            queue.members.collect(subscriptions, &subject, &mut found.queue_mut(&queue.name).local);
         }
         for remote in &self.remote {
             match &remote.queue {

@@ -1,7 +1,7 @@
 //! From a published message to the out-buffers of its receivers.
 
 use super::large::LARGE_BYTES;
-use crate::interest::Match;
+use crate::interest::{Match, unmarked};
 use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
 use crate::session::outbound::BUFFER_FULL_BYTES;
@@ -103,6 +103,7 @@ impl Shard {
         io: &mut Io<'_, Mail>,
     ) -> bool {
         let account = origin.account.index();
+        let (subscription_key, passes) = unmarked(subscription_key);
         let is_boundless = self.is_mutated(Mutation::MaximumIgnored);
         let subscriptions = self.accounts[account].interest.subscriptions_mut();
         let Some(mut subscription) = subscriptions.get_mut(subscription_key) else { return false };
@@ -133,8 +134,9 @@ impl Shard {
                 _ => return false,
             }
         }
-        if (subscription.is_filtered || receiver.replies.is_some())
-            && !receiver.admits_delivery(subscription.is_filtered, message.subject, message.reply, io.now())
+        let is_filtered = subscription.is_filtered() && !passes;
+        if (is_filtered || receiver.replies.is_some())
+            && !receiver.admits_delivery(is_filtered, message.subject, message.reply, io.now())
         {
             return false;
         }

@@ -324,7 +324,7 @@ impl Shard {
         if matches!(session.phase, Phase::Closing(_)) {
             return Some("Not delivered because client is closed");
         }
-        let rights = session.rights.as_ref().filter(|_| subscription.is_filtered);
+        let rights = session.rights.as_ref().filter(|_| subscription.is_filtered());
         if rights.is_some_and(|rights| rights.permissions.is_denied(subject)) {
             return Some("Not delivered because subscription denies this subject");
         }

@@ -55,7 +55,10 @@ impl Shard {
             core: self.core.0,
             echo: session.echo,
         };
-        if is_restricted && self.refuses_publish(key, message.subject, io) {
+        if is_restricted
+            && !self.is_let_to_publish(key, message.subject)
+            && self.refuses_publish(key, message.subject, io)
+        {
             let original = self.mapped_from.take();
             self.trace_refused(&origin, message, original, io);
             return Flow::Next;

@@ -22,6 +22,8 @@ const VERDICT_SUBJECT_BYTES_MAX: usize = 256;
 
 /// The permissions of a user, shared by its sessions on this core.
 pub(crate) struct Rights {
+    /// Never 0, and never used again on this core.
+    number: u64,
     pub(crate) permissions: Arc<Permissions>,
     publish_all: bool,
     /// Whether a literal subject may be published to. The order is never seen.
@@ -29,9 +31,9 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    fn new(permissions: Arc<Permissions>, hasher: ahash::RandomState) -> Rights {
+    fn new(number: u64, permissions: Arc<Permissions>, hasher: ahash::RandomState) -> Rights {
         let verdicts = RefCell::new(HashMap::with_hasher(hasher));
-        Rights { publish_all: permissions.may_publish_all(), permissions, verdicts }
+        Rights { number, publish_all: permissions.may_publish_all(), permissions, verdicts }
     }
 
     /// Whether the user's lists allow a message on this subject.
@@ -107,9 +109,30 @@ impl Shard {
         {
             return Some(rights);
         }
-        let rights = Rc::new(Rights::new(permissions.clone(), self.sid_hasher.clone()));
+        let number = self.token();
+        let rights = Rc::new(Rights::new(number, permissions.clone(), self.sid_hasher.clone()));
         self.rights.insert(user.index, Rc::downgrade(&rights));
         Some(rights)
+    }
+
+    /// Whether a session's lists let it publish this. The last who was let is remembered with the result of the
+    /// subject's look-up, which is needed next anyway.
+    #[inline]
+    pub(crate) fn is_let_to_publish(&mut self, key: u32, subject: &[u8]) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let Some(rights) = &session.rights else { return true };
+        if rights.publish_all {
+            return true;
+        }
+        let found = self.accounts[session.account.index()].interest.lookup(subject);
+        if found.allowed_for.get() == rights.number {
+            return true;
+        }
+        let is_let = rights.may_publish(subject);
+        if is_let {
+            found.allowed_for.set(rights.number);
+        }
+        is_let
     }
 
     /// Whether a session that has rights of its own may not publish this; then it is told.

@@ -86,10 +86,9 @@ impl Shard {
         let Some(found) = interest.subscriptions().get(subscription) else { return };
         let (subject, queue) = (interest.subject_of(found), found.queue());
         let is_filtered = self.subscribe_verdict(key, &subject, queue) == SubscribeVerdict::Filtered;
-        let subscriptions = self.accounts[account.index()].interest.subscriptions_mut();
-        if let Some(found) = subscriptions.get_mut(subscription) {
-            found.is_filtered = is_filtered;
-        }
+        let rights = self.sessions.get(key).and_then(|session| session.rights.as_ref());
+        let filter = rights.filter(|_| is_filtered).map(|rights| rights.permissions.clone());
+        self.accounts[account.index()].interest.set_filter(subscription, filter);
     }
 
     pub(super) fn unsubscribe(
