@@ -227,22 +227,26 @@ fn an_unspecified_host_listens_on_both_families() {
 
 #[test]
 fn a_log_that_nobody_reads_holds_nobody_up() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    // The log is not read, so the ports file says where the server is. A port that was merely free a moment ago may
+    // have gone to the server of another test.
+    let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(support::binary())
-        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-DV"])
+        .args(["-a", "127.0.0.1", "-p", "-1", "-DV", "--ports_file_dir", folder.path().to_str().unwrap()])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let end = Instant::now() + support::PATIENCE;
-    let mut stream = loop {
-        match TcpStream::connect(("127.0.0.1", port)) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(Instant::now() < end, "{error}"),
+    let ports = loop {
+        let mut files = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path());
+        if let Some(path) = files.find(|path| path.extension().is_some_and(|end| end == "ports")) {
+            break std::fs::read(path).unwrap();
         }
+        assert!(Instant::now() < end, "there is no ports file");
         std::thread::sleep(Duration::from_millis(10));
     };
+    let ports: serde_json::Value = serde_json::from_slice(&ports).unwrap();
+    let address = ports["nats"][0].as_str().unwrap().strip_prefix("nats://").unwrap().to_owned();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
     stream.write_all(b"CONNECT {\"verbose\":false}\r\n").unwrap();
     // Far more lines than the log and the pipe behind it hold.
