@@ -38,16 +38,11 @@ impl Shard {
             return Flow::Again;
         }
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
-        let is_restricted = session.rights.is_some();
         session.in_msgs += 1;
         session.in_bytes += message.bytes.len() as u64;
-        let counters = &mut self.accounts[session.account.index()].counters;
-        counters.in_msgs += 1;
-        counters.in_bytes += message.bytes.len() as u64;
-        if may_be_reserved(message) && self.is_reserved(key, message, io) {
-            return Flow::Next;
-        }
-        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        let is_restricted = session.rights.is_some();
+        let wants_notice = message.reply.is_some() && session.no_responders;
+        let (verbose, pedantic) = (session.verbose, session.pedantic);
         let origin = Origin {
             account: session.account,
             session: key,
@@ -55,6 +50,12 @@ impl Shard {
             core: self.core.0,
             echo: session.echo,
         };
+        let counters = &mut self.accounts[origin.account.index()].counters;
+        counters.in_msgs += 1;
+        counters.in_bytes += message.bytes.len() as u64;
+        if may_be_reserved(message) && self.is_reserved(key, message, io) {
+            return Flow::Next;
+        }
         if is_restricted
             && !self.is_let_to_publish(key, message.subject)
             && self.refuses_publish(key, message.subject, io)
@@ -63,9 +64,6 @@ impl Shard {
             self.trace_refused(&origin, message, original, io);
             return Flow::Next;
         }
-        let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
-        let wants_notice = message.reply.is_some() && session.no_responders;
-        let (verbose, pedantic) = (session.verbose, session.pedantic);
         if pedantic && !subject::is_valid_literal(message.subject) {
             // Upstream complains and routes it all the same.
             self.tell(key, &ProtocolError::InvalidPublishSubject, io);
