@@ -3,7 +3,7 @@
 use crate::duration::parse_duration;
 use crate::keys;
 use crate::options::{Export, ExportKind, Latency, ResponseType};
-use crate::reader::{Entry, Reader};
+use crate::reader::{Entry, Reader, elements, item};
 use crate::value::{Node, Position, Value};
 use std::time::Duration;
 
@@ -14,12 +14,7 @@ const SAMPLING_ALL: u8 = 100;
 
 /// Reads the array. Elements that export nothing are passed over, as upstream does.
 pub(crate) fn exports(reader: &mut Reader, node: &Node) -> Vec<Export> {
-    let Value::Array(elements) = &node.value else {
-        let text = format!("Exports should be an array, got {}", node.value.kind());
-        reader.error(&node.position, text);
-        return Vec::new();
-    };
-    elements.iter().filter_map(|element| export(reader, element)).collect()
+    elements(reader, node, "Exports").iter().filter_map(|element| export(reader, element)).collect()
 }
 
 /// What stands in an element.
@@ -36,18 +31,9 @@ struct Found {
 }
 
 fn export(reader: &mut Reader, node: &Node) -> Option<Export> {
-    let Value::Map(map) = &node.value else {
-        let kind = node.value.kind();
-        reader.error(&node.position, format!("Export Items should be a map with type entry, got {kind}"));
-        return None;
-    };
-    let errors_before = reader.problems.errors.len();
     let mut found = Found::default();
-    reader.block(map, keys::EXPORT, |reader, entry| found.read(reader, entry));
-    if reader.problems.errors.len() > errors_before {
-        return None;
-    }
-    found.finish(reader)
+    let is_right = item(reader, node, "Export", keys::EXPORT, |reader, entry| found.read(reader, entry));
+    if is_right { found.finish(reader) } else { None }
 }
 
 impl Found {

@@ -2,17 +2,13 @@
 
 use crate::keys;
 use crate::options::Import;
-use crate::reader::{Entry, Reader};
+use crate::reader::{Entry, Reader, elements, item};
 use crate::value::{Node, Position, Value};
 
 /// Reads the array; with each import, where it stands. Elements that import nothing are passed over, as upstream
 /// does.
 pub(crate) fn imports(reader: &mut Reader, node: &Node) -> (Vec<Import>, Vec<Position>) {
-    let Value::Array(elements) = &node.value else {
-        let text = format!("Imports should be an array, got {}", node.value.kind());
-        reader.error(&node.position, text);
-        return (Vec::new(), Vec::new());
-    };
+    let elements = elements(reader, node, "Imports");
     let found = |element: &Node| Some((import(reader, element)?, element.position.clone()));
     elements.iter().filter_map(found).unzip()
 }
@@ -35,18 +31,9 @@ struct Found {
 }
 
 fn import(reader: &mut Reader, node: &Node) -> Option<Import> {
-    let Value::Map(map) = &node.value else {
-        let kind = node.value.kind();
-        reader.error(&node.position, format!("Import Items should be a map with type entry, got {kind}"));
-        return None;
-    };
-    let errors_before = reader.problems.errors.len();
     let mut found = Found::default();
-    reader.block(map, keys::IMPORT, |reader, entry| found.read(reader, entry));
-    if reader.problems.errors.len() > errors_before {
-        return None;
-    }
-    found.finish(reader)
+    let is_right = item(reader, node, "Import", keys::IMPORT, |reader, entry| found.read(reader, entry));
+    if is_right { found.finish(reader) } else { None }
 }
 
 impl Found {

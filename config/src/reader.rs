@@ -237,6 +237,34 @@ impl Reader {
     }
 }
 
+/// The elements of an array of exports or imports; `plural` names them in the error of what is no array.
+pub(crate) fn elements<'n>(reader: &mut Reader, node: &'n Node, plural: &str) -> &'n [Node] {
+    let Value::Array(elements) = &node.value else {
+        let text = format!("{plural} should be an array, got {}", node.value.kind());
+        reader.error(&node.position, text);
+        return &[];
+    };
+    elements
+}
+
+/// Reads the block of one of them; false when something is wrong with it.
+pub(crate) fn item(
+    reader: &mut Reader,
+    node: &Node,
+    noun: &str,
+    table: &'static [Key],
+    read: impl FnMut(&mut Reader, &Entry<'_>),
+) -> bool {
+    let Value::Map(map) = &node.value else {
+        let kind = node.value.kind();
+        reader.error(&node.position, format!("{noun} Items should be a map with type entry, got {kind}"));
+        return false;
+    };
+    let errors_before = reader.problems.errors.len();
+    reader.block(map, table, read);
+    reader.problems.errors.len() == errors_before
+}
+
 /// A supported key and its value.
 pub(crate) struct Entry<'n> {
     /// The key's first name.

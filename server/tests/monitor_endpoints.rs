@@ -3,31 +3,10 @@
 mod support;
 
 use serde_json::json;
-use std::fs;
 use support::bus::Bus;
-use support::shapes::{CONFIGURATION, compare, sections, shape};
+use support::recorded::rig;
+use support::shapes::{compare, sections, shape};
 use support::{Answer, Server};
-
-struct Rig {
-    server: Server,
-    /// Stay connected.
-    _system: Bus,
-    client: Bus,
-    _folder: tempfile::TempDir,
-}
-
-/// The server and the clients that upstream was recorded with.
-fn rig() -> Rig {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("nats.conf");
-    fs::write(&path, CONFIGURATION).unwrap();
-    let server = Server::start(&["-c", path.to_str().unwrap()]);
-    let system = Bus::connect(&server, Some(("s", "s")), "sys");
-    let mut client = Bus::connect(&server, Some(("a", "a")), "ca");
-    client.send("SUB foo.* 1\r\nSUB svc.x q 2\r\nUNSUB 2 5\r\nPUB foo.x 5\r\nhello\r\n");
-    client.flush();
-    Rig { server, _system: system, client, _folder: folder }
-}
 
 #[test]
 fn fields_and_types_are_upstreams() {

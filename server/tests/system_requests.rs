@@ -9,28 +9,8 @@ use std::io::Read;
 use std::time::Instant;
 use support::Server;
 use support::bus::Bus;
+use support::recorded::rig;
 use support::shapes::{CONFIGURATION, compare, sections, shape};
-
-struct Rig {
-    server: Server,
-    system: Bus,
-    client: Bus,
-    id: String,
-    _folder: tempfile::TempDir,
-}
-
-fn rig() -> Rig {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("nats.conf");
-    fs::write(&path, CONFIGURATION).unwrap();
-    let server = Server::start(&["-c", path.to_str().unwrap()]);
-    let system = Bus::connect(&server, Some(("s", "s")), "sys");
-    let mut client = Bus::connect(&server, Some(("a", "a")), "ca");
-    client.send("SUB foo.* 1\r\nSUB svc.x q 2\r\nUNSUB 2 5\r\nPUB foo.x 5\r\nhello\r\n");
-    client.flush();
-    let id = system.info["server_id"].as_str().unwrap().to_owned();
-    Rig { server, system, client, id, _folder: folder }
-}
 
 #[test]
 fn fields_and_types_are_upstreams() {

@@ -23,14 +23,9 @@ impl Secret {
         &self.0
     }
 
-    /// Whether it is a bcrypt hash: `$2`, one of `abxy`, `$`, two digits, `$` (reference: security.md, section 2).
-    /// Everything else is the plain text.
+    /// Whether it is a bcrypt hash and not the plain text.
     pub(crate) fn is_hash(&self) -> bool {
-        matches!(
-            self.0.as_bytes(),
-            [b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', tens, ones, b'$', ..]
-                if tens.is_ascii_digit() && ones.is_ascii_digit()
-        )
+        petrel_config::is_bcrypt(&self.0)
     }
 
     /// Compares in a time that depends on the length of what was presented only.

@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::envelope::{Outcome, Stationery};
 use super::events::connection_count;
-use super::filter::Filter;
+use super::reading::read_request;
 use crate::monitor::query::BadParameter;
 use crate::monitor::{Monitor, accountz, accstatz, connz, json, links, subsz};
 
@@ -32,36 +32,20 @@ pub fn account_request(
     let Some((_, name, options)) = OPTIONS.iter().find(|(known, ..)| *known == endpoint) else {
         return Outcome::Silent;
     };
-    let mut body = match Body::parse(body, name, options) {
-        Ok(body) => body,
-        Err(error) => return Outcome::BadRequest(error),
-    };
-    let filter = Filter::from_body(&mut body);
-    let request = read(&mut body, endpoint);
-    if let Err(error) = body.finish() {
-        return Outcome::BadRequest(error);
-    }
-    if !filter.fits(&monitor.about()) {
-        return Outcome::Silent;
-    }
-    match request.and_then(|request| answer(monitor, account, request)) {
-        Ok(outcome) => outcome,
-        Err(error) => Outcome::Failed(error.0),
+    match read_request(monitor, body, (name, options), |body| read(body, endpoint)) {
+        Ok(request) => request
+            .and_then(|request| answer(monitor, account, request))
+            .unwrap_or_else(|error| Outcome::Failed(error.0)),
+        Err(outcome) => outcome,
     }
 }
 
 /// The counters of all accounts.
 pub fn all_accounts(monitor: &Monitor, body: &[u8]) -> Outcome {
-    let mut body = match Body::parse(body, "AccountStatz", "AccountStatzOptions") {
-        Ok(body) => body,
-        Err(error) => return Outcome::BadRequest(error),
-    };
-    let filter = Filter::from_body(&mut body);
-    let request = accstatz::Request::from_body(&mut body);
-    match body.finish() {
-        Err(error) => Outcome::BadRequest(error),
-        Ok(()) if !filter.fits(&monitor.about()) => Outcome::Silent,
-        Ok(()) => Outcome::Data(json::compact(&accstatz::accstatz(monitor, &request))),
+    let names = ("AccountStatz", "AccountStatzOptions");
+    match read_request(monitor, body, names, accstatz::Request::from_body) {
+        Ok(request) => Outcome::Data(json::compact(&accstatz::accstatz(monitor, &request))),
+        Err(outcome) => outcome,
     }
 }
 

@@ -10,6 +10,7 @@ mod filter;
 #[cfg(test)]
 mod fuzz_tests;
 mod go_json;
+mod reading;
 mod requests;
 mod server;
 mod service;

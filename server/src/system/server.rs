@@ -3,7 +3,7 @@
 use super::Reload;
 use super::body::Body;
 use super::envelope::Outcome;
-use super::filter::Filter;
+use super::reading::read_request;
 use super::statistics::statistics;
 use crate::monitor::query::BadParameter;
 use crate::monitor::{Monitor, accountz, connz, healthz, internals, json, jsz, links, subsz, varz};
@@ -62,21 +62,10 @@ pub fn server_request(monitor: &Monitor, reload: &Reload, endpoint: &str, body: 
     let Some((_, name, options)) = OPTIONS.iter().find(|(known, ..)| *known == endpoint) else {
         return Outcome::Silent;
     };
-    let mut body = match Body::parse(body, name, options) {
-        Ok(body) => body,
-        Err(error) => return Outcome::BadRequest(error),
-    };
-    let filter = Filter::from_body(&mut body);
-    let answer = prepare(&mut body, endpoint);
-    if let Err(error) = body.finish() {
-        return Outcome::BadRequest(error);
-    }
-    if !filter.fits(&monitor.about()) {
-        return Outcome::Silent;
-    }
-    match answer {
-        Ok(answer) => answer(monitor),
-        Err(error) => Outcome::Failed(error.0),
+    match read_request(monitor, body, (name, options), |body| prepare(body, endpoint)) {
+        Ok(Ok(answer)) => answer(monitor),
+        Ok(Err(error)) => Outcome::Failed(error.0),
+        Err(outcome) => outcome,
     }
 }
 

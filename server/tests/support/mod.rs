@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod bus;
+pub mod recorded;
 pub mod shapes;
 
 use rustix::process::{Pid, Signal, kill_process};
