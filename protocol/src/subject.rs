@@ -30,6 +30,24 @@ pub fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     subject.split(|byte| *byte == b'.')
 }
 
+/// Whether two names are the same. For the short ones that subjects are, a library's comparison costs more than the
+/// bytes.
+#[inline]
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
+    /// Compares the first and the last `N` of `N` to 2 `N` bytes.
+    #[inline(always)]
+    fn ends_agree<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+        one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()
+    }
+    one.len() == other.len()
+        && match one.len() {
+            8..=16 => ends_agree::<8>(one, other),
+            4..8 => ends_agree::<4>(one, other),
+            17..=32 => ends_agree::<16>(one, other),
+            _ => one == other,
+        }
+}
+
 /// Whether a literal subject matches a pattern. A subject with an empty token matches nothing, not even `>`.
 ///
 /// A published subject is always taken literally: a token `*` or `>` in it is matched by the same token or by
@@ -59,6 +77,20 @@ fn is_wildcard(token: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_the_same_when_all_bytes_are() {
+        for length in 0..70 {
+            let name: Vec<u8> = (0..length).map(|at| b'a' + at as u8 % 26).collect();
+            assert!(is_same(&name, &name.clone()));
+            assert!(!is_same(&name, &[&name[..], b"x"].concat()));
+            for at in 0..length {
+                let mut other = name.clone();
+                other[at] = b'.';
+                assert!(!is_same(&name, &other), "byte {at} of {length}");
+            }
+        }
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -5,28 +5,36 @@ use std::collections::VecDeque;
 /// A buffer that is this full is sent at once, or set aside while another is being written: what was encoded
 /// last is then still in the core's cache when the kernel copies it.
 pub(crate) const BUFFER_FULL_BYTES: usize = 64 * 1024;
-/// Buffers that a core keeps for reuse.
+/// Buffers of each kind that a core keeps for reuse.
 const POOL_MAX: usize = 16;
+/// Buffers of less memory are small: to fill one up means growing it several times, and copying it as often.
+const GROWN_BYTES: usize = 4 * 1024;
 /// Buffers that have grown beyond this go back to the allocator.
 const POOLED_BYTES_MAX: usize = 4 * BUFFER_FULL_BYTES;
 
 /// Empty buffers of a core, warm ones first.
 #[derive(Default)]
 pub(crate) struct BufferPool {
-    buffers: Vec<Vec<u8>>,
+    grown: Vec<Vec<u8>>,
+    small: Vec<Vec<u8>>,
 }
 
 impl BufferPool {
-    /// An empty buffer.
+    /// An empty buffer, one that has grown where there is one.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.buffers.pop().unwrap_or_default()
+        self.grown.pop().or_else(|| self.small.pop()).unwrap_or_default()
     }
 
     /// Takes a buffer back.
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.buffers.len() < POOL_MAX && (1..=POOLED_BYTES_MAX).contains(&buffer.capacity()) {
+        let kind = match buffer.capacity() {
+            1..GROWN_BYTES => &mut self.small,
+            GROWN_BYTES..=POOLED_BYTES_MAX => &mut self.grown,
+            _ => return,
+        };
+        if kind.len() < POOL_MAX {
             buffer.clear();
-            self.buffers.push(buffer);
+            kind.push(buffer);
         }
     }
 }
@@ -115,5 +123,37 @@ impl Outbound {
     pub(crate) fn clear(&mut self) {
         let written_bytes = self.written_bytes;
         *self = Outbound { written_bytes, ..Outbound::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_prefers_buffers_that_have_grown() {
+        let mut pool = BufferPool::default();
+        let mut grown = Vec::with_capacity(BUFFER_FULL_BYTES);
+        grown.push(1);
+        pool.give(grown);
+        pool.give(Vec::with_capacity(100));
+        let first = pool.take();
+        assert!(first.is_empty() && first.capacity() >= BUFFER_FULL_BYTES);
+        assert_eq!(pool.take().capacity(), 100);
+        assert_eq!(pool.take().capacity(), 0);
+    }
+
+    #[test]
+    fn the_pool_is_bounded() {
+        let mut pool = BufferPool::default();
+        for _ in 0..3 * POOL_MAX {
+            pool.give(Vec::with_capacity(GROWN_BYTES));
+            pool.give(Vec::with_capacity(1));
+            pool.give(Vec::with_capacity(POOLED_BYTES_MAX + 1));
+            pool.give(Vec::new());
+        }
+        let capacities: Vec<usize> = (0..3 * POOL_MAX).map(|_| pool.take().capacity()).collect();
+        assert_eq!(capacities.iter().filter(|capacity| **capacity > 0).count(), 2 * POOL_MAX);
+        assert!(capacities.iter().all(|capacity| *capacity <= POOLED_BYTES_MAX));
     }
 }

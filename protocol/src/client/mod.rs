@@ -10,4 +10,4 @@ pub mod parser;
 pub use connect::{ConnectError, ConnectOptions};
 pub use error::{ClosedReason, ProtocolError};
 pub use info::ServerInfo;
-pub use parser::{ClientOp, ParseError, ParseLimits, Parsed, parse};
+pub use parser::{ClientOp, ParseError, ParseLimits, Parsed, WholePublish, parse, parse_publish};

@@ -49,6 +49,8 @@ mod publish;
 #[cfg(test)]
 mod tests;
 
+pub use publish::{WholePublish, parse_publish};
+
 use super::error::{ClosedReason, ProtocolError};
 
 /// The limits that decide while parsing, before a payload is read.
@@ -173,8 +175,10 @@ impl ParseError {
 #[inline]
 pub fn parse<'a>(buffer: &'a [u8], limits: &ParseLimits) -> Result<Parsed<'a>, ParseError> {
     // Publishing is what a broker does all day: its usual form is recognised at once.
-    match publish::parse_usual(buffer, limits) {
-        Some(outcome) => outcome,
+    match parse_publish(buffer, limits) {
+        Some(WholePublish { subject, reply, header_bytes, message, consumed }) => {
+            Ok(Parsed::Op { op: ClientOp::Publish { subject, reply, header_bytes, message }, consumed })
+        }
         None => line::parse(buffer, limits),
     }
 }

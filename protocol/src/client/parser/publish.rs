@@ -1,4 +1,4 @@
-//! `PUB` and `HPUB`: the shape in which libraries send them, and the payload of both paths.
+//! `PUB` and `HPUB`: the shape in which libraries send them, and the payload of all others.
 
 use super::{ClientOp, ParseError, ParseLimits, Parsed};
 
@@ -14,13 +14,26 @@ pub(super) struct Publish<'a> {
     pub(super) message_bytes: usize,
 }
 
-/// Parses a publish in its usual shape: verb, arguments with one space between them, CRLF, all of it in the
-/// buffer. `None` for everything else, right or wrong, which [`super::line`] then judges.
-#[inline]
-pub(super) fn parse_usual<'a>(
-    buffer: &'a [u8],
-    limits: &ParseLimits,
-) -> Option<Result<Parsed<'a>, ParseError>> {
+/// A `PUB` or `HPUB` that is whole and right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WholePublish<'a> {
+    /// The subject as sent.
+    pub subject: &'a [u8],
+    /// The reply subject.
+    pub reply: Option<&'a [u8]>,
+    /// Bytes of headers at the start of `message`; `None` for `PUB`.
+    pub header_bytes: Option<usize>,
+    /// Headers and payload, without the closing CRLF.
+    pub message: &'a [u8],
+    /// How many bytes of the buffer it took.
+    pub consumed: usize,
+}
+
+/// Recognises a publish in its usual shape that the buffer begins with: verb, arguments with one space between them,
+/// CRLF, payload, CRLF, all of it there and within the limits. `None` for everything else, right or wrong, which
+/// [`super::parse`] then judges.
+#[inline(always)]
+pub fn parse_publish<'a>(buffer: &'a [u8], limits: &ParseLimits) -> Option<WholePublish<'a>> {
     const LOWER_CASE: u32 = u32::from_le_bytes([0x20, 0x20, 0x20, 0]);
     const PUB: u32 = u32::from_le_bytes(*b"pub ");
     const LOWER_CASE_4: u32 = u32::from_le_bytes([0x20; 4]);
@@ -42,7 +55,7 @@ fn usual_arguments<'a, const HEADERS: bool>(
     buffer: &'a [u8],
     start: usize,
     limits: &ParseLimits,
-) -> Option<Result<Parsed<'a>, ParseError>> {
+) -> Option<WholePublish<'a>> {
     let subject_end = token_end(buffer, start)?;
     if subject_end == start || buffer[subject_end] != b' ' {
         return None;
@@ -72,16 +85,21 @@ fn usual_arguments<'a, const HEADERS: bool>(
             return None;
         }
     }
-    if buffer.get(end..end + 2)? != b"\r\n" || end - start > limits.control_line_max {
+    // A negative limit is none; as an unsigned number it is above every size.
+    let is_within = end - start <= limits.control_line_max && number as u64 <= limits.payload_max as u64;
+    let (line_end, rest) = buffer.get(end..)?.split_first_chunk::<2>()?;
+    if line_end != b"\r\n" || !is_within {
         return None;
     }
-    let publish = Publish { subject, reply, header_bytes, message_bytes: number };
-    Some(with_payload(buffer, end + 2, publish, limits))
+    let (message, behind) = rest.split_at_checked(number)?;
+    if behind.first_chunk()? != b"\r\n" {
+        return None;
+    }
+    Some(WholePublish { subject, reply, header_bytes, message, consumed: end + 2 + number + 2 })
 }
 
 /// What remains once the line is known: the limit, the payload and its CRLF. `start` is where the payload
 /// begins.
-#[inline(always)]
 pub(super) fn with_payload<'a>(
     buffer: &'a [u8],
     start: usize,
