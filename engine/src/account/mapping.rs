@@ -1,8 +1,10 @@
 //! Mappings of an account: subjects that are changed before a message is matched (reference: security.md, section 9).
 
-use hashbrown::HashMap;
+use crate::interest::Remembered;
+use hashbrown::HashTable;
 use petrel_config as config;
 use petrel_protocol::transform::{Transform, TransformError};
+use std::rc::Rc;
 
 /// Weights are percent.
 const ALL: u8 = 100;
@@ -144,18 +146,52 @@ fn itself(source: &str) -> String {
     tokens.collect::<Vec<_>>().join(".")
 }
 
-type Outcome = Option<Box<[u8]>>;
+/// A subject that always becomes the same.
+#[derive(Debug)]
+pub(crate) struct MappedSubject {
+    source: Box<[u8]>,
+    /// `None`: nothing maps it.
+    destination: Option<Box<[u8]>>,
+    /// Who wants what it becomes.
+    pub(crate) receivers: Remembered,
+}
+
+impl MappedSubject {
+    /// What it becomes, when that is another.
+    #[inline]
+    pub(crate) fn destination(&self) -> Option<&[u8]> {
+        self.destination.as_deref()
+    }
+}
 
 /// What a core remembers of an account's mappings: subjects that always become the same.
 pub(crate) struct MappedSubjects {
-    /// `None`: nothing maps it.
-    known: HashMap<Box<[u8]>, Outcome, ahash::RandomState>,
+    known: HashTable<Rc<MappedSubject>>,
+    hasher: ahash::RandomState,
+    /// The last one, so that runs of one subject need no hashing.
+    recent: Option<Rc<MappedSubject>>,
 }
 
 impl MappedSubjects {
     /// An empty memory. Subjects are chosen by clients: `hasher` is keyed.
     pub(crate) fn new(hasher: ahash::RandomState) -> MappedSubjects {
-        MappedSubjects { known: HashMap::with_hasher(hasher) }
+        MappedSubjects { known: HashTable::new(), hasher, recent: None }
+    }
+
+    /// What is remembered of a subject; `None`: ask [`MappedSubjects::map`].
+    #[inline]
+    pub(crate) fn known(&mut self, subject: &[u8]) -> Option<Rc<MappedSubject>> {
+        match &self.recent {
+            Some(recent) if petrel_protocol::subject::is_same(&recent.source, subject) => {
+                Some(Rc::clone(recent))
+            }
+            _ => {
+                let hash = self.hasher.hash_one(subject);
+                let known = self.known.find(hash, |known| *known.source == *subject)?;
+                self.recent = Some(Rc::clone(known));
+                Some(Rc::clone(known))
+            }
+        }
     }
 
     /// As [`Mappings::map`], from memory where it can be.
@@ -166,13 +202,10 @@ impl MappedSubjects {
         into: &mut Vec<u8>,
         random: impl FnMut() -> u64,
     ) -> Mapped {
-        match self.known.get(subject) {
-            Some(None) => return Mapped::Same,
-            Some(Some(mapped)) => {
-                into.extend_from_slice(mapped);
-                return Mapped::Changed;
-            }
-            None => {}
+        if let Some(known) = self.known(subject) {
+            let Some(destination) = known.destination() else { return Mapped::Same };
+            into.extend_from_slice(destination);
+            return Mapped::Changed;
         }
         let start = into.len();
         let (outcome, is_fixed) = mappings.map(subject, into, random);
@@ -180,8 +213,12 @@ impl MappedSubjects {
             if self.known.len() >= REMEMBERED_MAX {
                 self.known.clear();
             }
-            let mapped = (outcome == Mapped::Changed).then(|| into[start..].into());
-            self.known.insert(subject.into(), mapped);
+            let destination = (outcome == Mapped::Changed).then(|| into[start..].into());
+            let mapped =
+                MappedSubject { source: subject.into(), destination, receivers: Remembered::default() };
+            let hash = self.hasher.hash_one(subject);
+            let hasher = &self.hasher;
+            self.known.insert_unique(hash, Rc::new(mapped), |known| hasher.hash_one(&*known.source));
         }
         outcome
     }
@@ -189,6 +226,7 @@ impl MappedSubjects {
     /// Forgets everything: the mappings are others now.
     pub(crate) fn clear(&mut self) {
         self.known.clear();
+        self.recent = None;
     }
 }
 
@@ -289,12 +327,18 @@ mod tests {
             }
         }
         assert!(memory.known.len() <= REMEMBERED_MAX);
+        let last = format!("a.{}", REMEMBERED_MAX + 9);
+        for _ in 0..2 {
+            let known = memory.known(last.as_bytes()).expect("seen last");
+            assert_eq!(known.destination(), Some(last.replace('a', "b").as_bytes()));
+        }
+        assert!(memory.known(b"a.never").is_none());
+        memory.clear();
+        assert!(memory.known(last.as_bytes()).is_none());
         let mut made = Vec::new();
         assert_eq!(memory.map(&mappings, b"other", &mut made, || 0), Mapped::Same);
         assert_eq!(memory.map(&mappings, b"r", &mut made, || u64::MAX), Mapped::Changed);
         assert_eq!(made, b"s.8");
-        assert!(
-            memory.known.contains_key(b"other".as_slice()) && !memory.known.contains_key(b"r".as_slice())
-        );
+        assert!(memory.known(b"other").is_some() && memory.known(b"r").is_none());
     }
 }

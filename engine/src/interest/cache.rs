@@ -53,12 +53,23 @@ impl Cache {
         if self.table.len() >= ENTRIES_MAX {
             // Half of them, by a bit of the keyed hash: cheap, and the hot ones are back at their next use.
             let bit = 1 << (self.table.len() % 7 + 20);
-            self.table.retain(|entry| entry.fingerprint & bit == 0);
+            self.retain(|entry| entry.fingerprint & bit == 0);
             if self.table.len() >= ENTRIES_MAX {
-                self.table.clear();
+                self.retain(|_| false);
             }
         }
         self.table.insert_unique(fingerprint, Entry { fingerprint, found }, |entry| entry.fingerprint);
+    }
+
+    /// Drops the other results. Who still holds them would not learn of changes to their subjects: they are stale.
+    fn retain(&mut self, is_kept: impl Fn(&Entry) -> bool) {
+        self.table.retain(|entry| {
+            let keeps = is_kept(entry);
+            if !keeps {
+                entry.found.stamp.outdate();
+            }
+            keeps
+        });
     }
 
     /// Drops the results of a subject and marks them stale where they are still held.

@@ -32,7 +32,7 @@ use literal::LiteralIndex;
 use petrel_protocol::subject;
 use remote::RemoteInterest;
 use smallvec::SmallVec;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use wildcard::WildcardTree;
@@ -67,12 +67,43 @@ pub(crate) struct Match {
     /// Number of the rights (`session/rights.rs`) that were last found to allow publishing it; 0: none.
     pub(crate) allowed_for: Cell<u64>,
     stamp: Stamp,
+    reach: Reach,
+}
+
+/// How far a message goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Reach {
+    /// Nobody wants it.
+    #[default]
+    Nowhere,
+    /// Plain subscriptions of this core want it, and nobody else.
+    Here,
+    /// A choice has to be made, or it leaves this core or account.
+    Beyond,
 }
 
 impl Match {
     /// Whether nobody wants it.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.queues.is_empty() && self.cores == 0 && self.beyond.is_none()
+        self.reach == Reach::Nowhere
+    }
+
+    /// How far a message goes.
+    #[inline]
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// What was collected is everything.
+    fn complete(&mut self) {
+        self.reach = if !self.queues.is_empty() || self.cores != 0 || self.beyond.is_some() {
+            Reach::Beyond
+        } else if self.plain.is_empty() {
+            Reach::Nowhere
+        } else {
+            Reach::Here
+        };
     }
 
     fn clear(&mut self) {
@@ -99,6 +130,10 @@ impl Match {
         }
     }
 }
+
+/// What was last found for one subject, kept by who looks that subject up again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered(RefCell<Option<Rc<Match>>>);
 
 /// A change of a core's interest, as the other cores are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -325,10 +360,25 @@ impl Interest {
     /// Who wants a subject that a message was published to. The result stays true until the index changes.
     #[inline]
     pub(crate) fn lookup(&mut self, subject: &[u8]) -> Rc<Match> {
-        if self.recent.subject[..] == *subject && self.generations.is_current(&self.recent.stamp) {
+        if subject::is_same(&self.recent.subject, subject) && self.generations.is_current(&self.recent.stamp)
+        {
             return Rc::clone(&self.recent);
         }
         self.lookup_cached(subject)
+    }
+
+    /// As [`Interest::lookup`], without a search while what is remembered of this subject is true.
+    #[inline]
+    pub(crate) fn lookup_remembered(&mut self, subject: &[u8], remembered: &Remembered) -> Rc<Match> {
+        let mut last = remembered.0.borrow_mut();
+        if let Some(found) = last.as_ref().filter(|found| self.generations.is_current(&found.stamp)) {
+            debug_assert_eq!(found.subject[..], *subject, "one subject for each memory");
+            return Rc::clone(found);
+        }
+        let found = self.lookup(subject);
+        // Only what is cached learns of changes to its subject.
+        *last = Rc::ptr_eq(&found, &self.recent).then(|| Rc::clone(&found));
+        found
     }
 
     fn lookup_cached(&mut self, subject: &[u8]) -> Rc<Match> {
@@ -391,6 +441,7 @@ impl Interest {
             // Who knows whose request this answers is a receiver of it.
             found.cores |= 1 << owner;
         }
+        found.complete();
     }
 }
 

@@ -28,10 +28,7 @@ impl Shard {
         if self.tracing.is_some() {
             return self.route_traced(origin, message, found, report, io);
         }
-        let mut received = false;
-        for subscription in &found.plain {
-            received |= self.deliver_to(*subscription, origin, message, io);
-        }
+        let mut received = self.deliver_here(origin, message, found, io);
         if found.queues.is_empty() {
             if found.cores == 0 {
                 return (received, 0);
@@ -64,6 +61,22 @@ impl Shard {
             envelopes += 1;
         }
         (received, envelopes)
+    }
+
+    /// Gives a message to the plain subscriptions of this core in `found`. Returns whether one took it.
+    #[inline]
+    pub(crate) fn deliver_here(
+        &mut self,
+        origin: &Origin,
+        message: &Message<'_>,
+        found: &Match,
+        io: &mut Io<'_, Mail>,
+    ) -> bool {
+        let mut received = false;
+        for subscription in &found.plain {
+            received |= self.deliver_to(*subscription, origin, message, io);
+        }
+        received
     }
 
     fn send_plain(

@@ -6,11 +6,12 @@ use super::outbound::{BufferPool, Outbound};
 use super::replies::Replies;
 use super::rights::Rights;
 use crate::account::AccountId;
+use crate::mail::Origin;
 use crate::transport::Transport;
 use hashbrown::HashTable;
 use petrel_protocol::client::ClosedReason;
 use petrel_protocol::identity::signature::NONCE_CHARACTERS;
-use petrel_runtime::{Monotonic, SocketId, TimerId, WallTime};
+use petrel_runtime::{CoreId, Monotonic, SocketId, TimerId, WallTime};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -244,6 +245,19 @@ impl Session {
             ping_sent: now,
             timer: None,
         }
+    }
+
+    /// Whether there is more to a message of this client than to route it: it is let to publish only some subjects,
+    /// is answered for each verb, has its subjects checked, or told other cores of interest that must be there first.
+    #[inline]
+    pub(crate) fn publishes_with_care(&self) -> bool {
+        self.verbose | self.pedantic | self.changed_interest | self.rights.is_some()
+    }
+
+    /// Where its messages come from.
+    #[inline]
+    pub(crate) fn origin(&self, key: u32, core: CoreId) -> Origin {
+        Origin { account: self.account, session: key, cid: self.cid, core: core.0, echo: self.echo }
     }
 
     /// Whether messages may still be queued for it.

@@ -2,10 +2,10 @@
 
 use super::client::{Holds, Phase};
 use super::operations::Flow;
-use crate::mail::Mail;
+use crate::mail::{Mail, Message};
 use crate::mutation::Mutation;
 use crate::shard::Shard;
-use petrel_protocol::client::{ParseError, ParseLimits, Parsed, parse};
+use petrel_protocol::client::{ParseError, ParseLimits, Parsed, WholePublish, parse, parse_publish};
 use petrel_runtime::Io;
 
 /// Bytes of envelopes on their way to one other core beyond which no client is read. A receiver there that is nearly
@@ -126,6 +126,7 @@ impl Shard {
     fn work_verbs(&mut self, key: u32, data: &[u8], io: &mut Io<'_, Mail>) -> usize {
         let mut limits = self.parse_limits_of(key);
         let mut is_outside = self.must_connect_first(key);
+        let is_traced = self.options.trace.on;
         let mut done = 0;
         while done < data.len() {
             let is_connect = matches!(data[done], b'C' | b'c');
@@ -136,43 +137,64 @@ impl Shard {
                     Flow::Held | Flow::Again => break,
                 }
             }
-            match parse(&data[done..], &limits) {
-                Ok(Parsed::Op { op, consumed }) => match self.operation(key, op, io) {
-                    Flow::Next => {
-                        done += consumed;
-                        if is_connect {
-                            (limits, is_outside) = (self.parse_limits_of(key), false);
-                        }
+            // Publishing is what a broker does all day: a whole message spares the detour by a verb.
+            let publish = if is_traced { None } else { parse_publish(&data[done..], &limits) };
+            let (flow, consumed) = match publish {
+                Some(WholePublish { subject, reply, header_bytes, message: bytes, consumed }) => {
+                    let message = Message { subject, reply, header_bytes, bytes };
+                    (self.publish(key, &message, io), consumed)
+                }
+                None => match parse(&data[done..], &limits) {
+                    Ok(Parsed::Op { op, consumed }) => (self.operation(key, op, io), consumed),
+                    Ok(Parsed::Incomplete { at_least }) => {
+                        return self.await_more(key, done, data, at_least, io);
                     }
-                    Flow::Held => {
-                        done += consumed;
-                        break;
-                    }
-                    Flow::Again => break,
-                    Flow::Closed => return data.len(),
-                },
-                Ok(Parsed::Incomplete { at_least }) => {
-                    if self.has_unannounced_headers(key, &data[done..]) {
-                        self.refuse_input(key, ParseError::Violation, io);
+                    Err(error) => {
+                        let comes_first = error == ParseError::PayloadExceeded
+                            && self.has_unannounced_headers(key, &data[done..]);
+                        let error = if comes_first { ParseError::Violation } else { error };
+                        self.refuse_input(key, error, io);
                         return data.len();
                     }
-                    if let Some(session) = self.sessions.get_mut(key) {
-                        session.input_needed = at_least;
+                },
+            };
+            match flow {
+                Flow::Next => {
+                    done += consumed;
+                    if is_connect {
+                        (limits, is_outside) = (self.parse_limits_of(key), false);
                     }
-                    return done;
                 }
-                Err(ParseError::PayloadExceeded) if self.has_unannounced_headers(key, &data[done..]) => {
-                    self.refuse_input(key, ParseError::Violation, io);
-                    return data.len();
+                Flow::Held => {
+                    done += consumed;
+                    break;
                 }
-                Err(error) => {
-                    self.refuse_input(key, error, io);
-                    return data.len();
-                }
+                Flow::Again => break,
+                Flow::Closed => return data.len(),
             }
         }
         if let Some(session) = self.sessions.get_mut(key) {
             session.input_needed = 0;
+        }
+        done
+    }
+
+    /// Notes how many bytes a verb must have, of which `data` has the beginning behind `done` bytes. Returns how many
+    /// bytes are done with.
+    fn await_more(
+        &mut self,
+        key: u32,
+        done: usize,
+        data: &[u8],
+        at_least: usize,
+        io: &mut Io<'_, Mail>,
+    ) -> usize {
+        if self.has_unannounced_headers(key, &data[done..]) {
+            self.refuse_input(key, ParseError::Violation, io);
+            return data.len();
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.input_needed = at_least;
         }
         done
     }

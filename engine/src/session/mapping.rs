@@ -12,31 +12,48 @@ impl Shard {
     pub(super) fn publish_mapped(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         let account = &mut self.accounts[session.account.index()];
+        if let Some(known) = account.mapped.known(message.subject) {
+            let subject = known.destination().unwrap_or(message.subject);
+            if known.destination().is_some() {
+                self.note_mapping(key, message, subject);
+            }
+            let flow = self.publish_as(key, &Message { subject, ..*message }, Some(&known.receivers), io);
+            self.mapped_from = None;
+            return flow;
+        }
         let mut subject = std::mem::take(&mut self.mapped_subject);
         subject.clear();
         let outcome =
             account.mapped.map(&account.edges.mappings, message.subject, &mut subject, || io.random());
-        if self.options.trace.on && outcome != Mapped::Same {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let (from, to) = (text(message.subject), text(&subject));
-            tracing::trace!("{} - <<- [MAPPING {from} -> {to}]", session.label());
-        }
-        if let Some(headers) = message.header_bytes
-            && outcome != Mapped::Same
-            && may_be_traced(&message.bytes[..headers], account.edges.message_trace.is_some())
-        {
-            self.mapped_from = Some(message.subject.into());
-        }
         let flow = match outcome {
-            Mapped::Same => self.publish_as(key, message, io),
+            Mapped::Same => self.publish_as(key, message, None, io),
             // Upstream publishes what it drops to a subject that nobody can want; so a request is told that nobody
             // received it.
             Mapped::Changed | Mapped::Dropped => {
-                self.publish_as(key, &Message { subject: &subject, ..*message }, io)
+                self.note_mapping(key, message, &subject);
+                self.publish_as(key, &Message { subject: &subject, ..*message }, None, io)
             }
         };
         self.mapped_subject = subject;
         self.mapped_from = None;
         flow
+    }
+
+    /// Tells the log, and keeps for a trace, that a message goes by another subject.
+    #[inline]
+    fn note_mapping(&mut self, key: u32, message: &Message<'_>, subject: &[u8]) {
+        if self.options.trace.on
+            && let Some(session) = self.sessions.get(key)
+        {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (from, to) = (text(message.subject), text(subject));
+            tracing::trace!("{} - <<- [MAPPING {from} -> {to}]", session.label());
+        }
+        let Some(headers) = message.header_bytes else { return };
+        let Some(session) = self.sessions.get(key) else { return };
+        let has_account_trace = self.accounts[session.account.index()].edges.message_trace.is_some();
+        if may_be_traced(&message.bytes[..headers], has_account_trace) {
+            self.mapped_from = Some(message.subject.into());
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! PUB and HPUB.
 
-use super::client::AfterBarrier;
+use super::client::{AfterBarrier, Session};
 use super::operations::Flow;
-use crate::interest::{Beyond, Match};
+use crate::account::AccountCounters;
+use crate::interest::{Beyond, Match, Reach, Remembered};
 use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
 use crate::route::trace::may_be_traced;
@@ -16,6 +17,42 @@ impl Shard {
     #[inline]
     pub(super) fn publish(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
+        let account = &mut self.accounts[session.account.index()];
+        // What few clients and few messages need is asked for at once: the others pay for one branch.
+        let needs_care = session.publishes_with_care()
+            | account.has_mappings
+            | message.header_bytes.is_some()
+            | may_be_reserved(message);
+        if needs_care {
+            return self.publish_with_care(key, message, io);
+        }
+        count_published(session, &mut account.counters, message);
+        let found = account.interest.lookup(message.subject);
+        let wants_notice = message.reply.is_some() && session.no_responders;
+        let reach = found.reach();
+        let flow = if reach == Reach::Here && self.tracing.is_none() {
+            let origin = session.origin(key, self.core);
+            let received = self.deliver_here(&origin, message, &found, io);
+            match message.reply {
+                Some(reply) if wants_notice && !received => {
+                    self.nobody_here(key, message.subject, reply, 0, 0, io)
+                }
+                _ => Flow::Next,
+            }
+        } else if reach != Reach::Nowhere || wants_notice {
+            let origin = session.origin(key, self.core);
+            self.route_published(key, &origin, message, &found, wants_notice, io)
+        } else {
+            Flow::Next
+        };
+        self.provoke_panic(message.subject);
+        flow
+    }
+
+    /// As [`Shard::publish`], for whom or what more has to be looked at.
+    #[inline(never)]
+    fn publish_with_care(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
+        let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         if message.header_bytes.is_some() && !session.headers {
             self.fail(key, None, ClosedReason::ProtocolViolation, io);
             return Flow::Closed;
@@ -23,12 +60,18 @@ impl Shard {
         if self.accounts[session.account.index()].has_mappings {
             return self.publish_mapped(key, message, io);
         }
-        self.publish_as(key, message, io)
+        self.publish_as(key, message, None, io)
     }
 
-    /// Publishes a message under the subject that mappings have left it.
-    #[inline]
-    pub(super) fn publish_as(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
+    /// Publishes a message under the subject that mappings have left it. `remembered` holds what was last found for that
+    /// subject.
+    pub(super) fn publish_as(
+        &mut self,
+        key: u32,
+        message: &Message<'_>,
+        remembered: Option<&Remembered>,
+        io: &mut Io<'_, Mail>,
+    ) -> Flow {
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         if session.changed_interest
             && self.core_count > 2
@@ -38,28 +81,20 @@ impl Shard {
             return Flow::Again;
         }
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
-        session.in_msgs += 1;
-        session.in_bytes += message.bytes.len() as u64;
-        let is_restricted = session.rights.is_some();
+        let account = &mut self.accounts[session.account.index()];
+        count_published(session, &mut account.counters, message);
         let wants_notice = message.reply.is_some() && session.no_responders;
         let (verbose, pedantic) = (session.verbose, session.pedantic);
-        let origin = Origin {
-            account: session.account,
-            session: key,
-            cid: session.cid,
-            core: self.core.0,
-            echo: session.echo,
+        let origin = session.origin(key, self.core);
+        let found = match remembered {
+            Some(remembered) => account.interest.lookup_remembered(message.subject, remembered),
+            None => account.interest.lookup(message.subject),
         };
-        let counters = &mut self.accounts[origin.account.index()].counters;
-        counters.in_msgs += 1;
-        counters.in_bytes += message.bytes.len() as u64;
+        let is_let = session.rights.as_ref().is_none_or(|rights| rights.let_publish(message.subject, &found));
         if may_be_reserved(message) && self.is_reserved(key, message, io) {
             return Flow::Next;
         }
-        if is_restricted
-            && !self.is_let_to_publish(key, message.subject)
-            && self.refuses_publish(key, message.subject, io)
-        {
+        if !is_let && self.refuses_publish(key, message.subject, io) {
             let original = self.mapped_from.take();
             self.trace_refused(&origin, message, original, io);
             return Flow::Next;
@@ -71,13 +106,12 @@ impl Shard {
         if verbose {
             self.acknowledge(key, io);
         }
-        let account = &mut self.accounts[origin.account.index()];
+        let has_account_trace = self.accounts[origin.account.index()].edges.message_trace.is_some();
         if let Some(headers) = message.header_bytes
-            && may_be_traced(&message.bytes[..headers], account.edges.message_trace.is_some())
+            && may_be_traced(&message.bytes[..headers], has_account_trace)
         {
             return self.publish_followed(key, &origin, message, wants_notice, io);
         }
-        let found = account.interest.lookup(message.subject);
         let flow = if !found.is_empty() || wants_notice {
             self.route_published(key, &origin, message, &found, wants_notice, io)
         } else {
@@ -210,6 +244,15 @@ impl Shard {
         }
         false
     }
+}
+
+#[inline]
+fn count_published(session: &mut Session, account: &mut AccountCounters, message: &Message<'_>) {
+    let bytes = message.bytes.len() as u64;
+    session.in_msgs += 1;
+    session.in_bytes += bytes;
+    account.in_msgs += 1;
+    account.in_bytes += bytes;
 }
 
 /// A quick look that lets nearly every message pass: reserved names begin with `$` or `_`.

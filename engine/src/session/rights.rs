@@ -4,6 +4,7 @@ use super::authentication::Identity;
 use super::client::Session;
 use super::replies::Replies;
 use crate::account::{Permissions, SubscribeVerdict};
+use crate::interest::Match;
 use crate::mail::Mail;
 use crate::mutation::Mutation;
 use crate::shard::Shard;
@@ -53,6 +54,20 @@ impl Rights {
             verdicts.insert(subject.into(), verdict);
         }
         verdict
+    }
+
+    /// As [`Rights::may_publish`], of a message whose receivers were looked up: the last who was let is remembered with
+    /// what was found, which is at hand.
+    #[inline]
+    pub(crate) fn let_publish(&self, subject: &[u8], found: &Match) -> bool {
+        if self.publish_all || found.allowed_for.get() == self.number {
+            return true;
+        }
+        let is_let = self.may_publish(subject);
+        if is_let {
+            found.allowed_for.set(self.number);
+        }
+        is_let
     }
 }
 
@@ -113,26 +128,6 @@ impl Shard {
         let rights = Rc::new(Rights::new(number, permissions.clone(), self.sid_hasher.clone()));
         self.rights.insert(user.index, Rc::downgrade(&rights));
         Some(rights)
-    }
-
-    /// Whether a session's lists let it publish this. The last who was let is remembered with the result of the
-    /// subject's look-up, which is needed next anyway.
-    #[inline]
-    pub(crate) fn is_let_to_publish(&mut self, key: u32, subject: &[u8]) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else { return false };
-        let Some(rights) = &session.rights else { return true };
-        if rights.publish_all {
-            return true;
-        }
-        let found = self.accounts[session.account.index()].interest.lookup(subject);
-        if found.allowed_for.get() == rights.number {
-            return true;
-        }
-        let is_let = rights.may_publish(subject);
-        if is_let {
-            found.allowed_for.set(rights.number);
-        }
-        is_let
     }
 
     /// Whether a session that has rights of its own may not publish this; then it is told.
