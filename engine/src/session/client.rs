@@ -247,11 +247,11 @@ impl Session {
         }
     }
 
-    /// Whether there is more to a message of this client than to route it: it is let to publish only some subjects,
-    /// is answered for each verb, has its subjects checked, or told other cores of interest that must be there first.
+    /// Whether there is more to a message of this client than to route it: it is answered for each verb, has its subjects
+    /// checked, or told other cores of interest that must be there first.
     #[inline]
     pub(crate) fn publishes_with_care(&self) -> bool {
-        self.verbose | self.pedantic | self.changed_interest | self.rights.is_some()
+        self.verbose | self.pedantic | self.changed_interest
     }
 
     /// Where its messages come from.

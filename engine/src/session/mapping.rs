@@ -12,15 +12,6 @@ impl Shard {
     pub(super) fn publish_mapped(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         let account = &mut self.accounts[session.account.index()];
-        if let Some(known) = account.mapped.known(message.subject) {
-            let subject = known.destination().unwrap_or(message.subject);
-            if known.destination().is_some() {
-                self.note_mapping(key, message, subject);
-            }
-            let flow = self.publish_as(key, &Message { subject, ..*message }, Some(&known.receivers), io);
-            self.mapped_from = None;
-            return flow;
-        }
         let mut subject = std::mem::take(&mut self.mapped_subject);
         subject.clear();
         let outcome =
@@ -40,7 +31,6 @@ impl Shard {
     }
 
     /// Tells the log, and keeps for a trace, that a message goes by another subject.
-    #[inline]
     fn note_mapping(&mut self, key: u32, message: &Message<'_>, subject: &[u8]) {
         if self.options.trace.on
             && let Some(session) = self.sessions.get(key)

@@ -3,7 +3,7 @@
 use super::client::{AfterBarrier, Session};
 use super::operations::Flow;
 use crate::account::AccountCounters;
-use crate::interest::{Beyond, Match, Reach, Remembered};
+use crate::interest::{Beyond, Match, Reach};
 use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
 use crate::route::trace::may_be_traced;
@@ -12,6 +12,7 @@ use petrel_protocol::client::{ClosedReason, ProtocolError};
 use petrel_protocol::quote::go_quote;
 use petrel_protocol::subject;
 use petrel_runtime::Io;
+use std::rc::Rc;
 
 impl Shard {
     #[inline]
@@ -19,20 +20,31 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         let account = &mut self.accounts[session.account.index()];
         // What few clients and few messages need is asked for at once: the others pay for one branch.
-        let needs_care = session.publishes_with_care()
-            | account.has_mappings
-            | message.header_bytes.is_some()
-            | may_be_reserved(message);
-        if needs_care {
+        if session.publishes_with_care() | message.header_bytes.is_some() | may_be_reserved(message) {
             return self.publish_with_care(key, message, io);
         }
-        count_published(session, &mut account.counters, message);
-        let found = account.interest.lookup(message.subject);
+        let mapped;
+        let mut message = *message;
+        let found = if account.has_mappings {
+            mapped = match account.mapped.known(message.subject) {
+                Some(mapped) if !self.options.trace.on => mapped,
+                _ => return self.publish_with_care(key, &message, io),
+            };
+            message.subject = mapped.destination().unwrap_or(message.subject);
+            account.interest.lookup_remembered(message.subject, &mapped.receivers)
+        } else {
+            account.interest.lookup(message.subject)
+        };
+        let is_let = session.rights.as_ref().is_none_or(|rights| rights.let_publish(message.subject, &found));
+        if !is_let || (account.has_mappings && may_be_reserved(&message)) {
+            return self.publish_as(key, &message, Some(&found), io);
+        }
+        count_published(session, &mut account.counters, &message);
         let wants_notice = message.reply.is_some() && session.no_responders;
         let reach = found.reach();
         let flow = if reach == Reach::Here && self.tracing.is_none() {
             let origin = session.origin(key, self.core);
-            let received = self.deliver_here(&origin, message, &found, io);
+            let received = self.deliver_here(&origin, &message, &found, io);
             match message.reply {
                 Some(reply) if wants_notice && !received => {
                     self.nobody_here(key, message.subject, reply, 0, 0, io)
@@ -41,7 +53,7 @@ impl Shard {
             }
         } else if reach != Reach::Nowhere || wants_notice {
             let origin = session.origin(key, self.core);
-            self.route_published(key, &origin, message, &found, wants_notice, io)
+            self.route_published(key, &origin, &message, &found, wants_notice, io)
         } else {
             Flow::Next
         };
@@ -63,13 +75,13 @@ impl Shard {
         self.publish_as(key, message, None, io)
     }
 
-    /// Publishes a message under the subject that mappings have left it. `remembered` holds what was last found for that
-    /// subject.
+    /// Publishes a message under the subject that mappings have left it. `found` is who wants that, when it was looked
+    /// up already.
     pub(super) fn publish_as(
         &mut self,
         key: u32,
         message: &Message<'_>,
-        remembered: Option<&Remembered>,
+        found: Option<&Rc<Match>>,
         io: &mut Io<'_, Mail>,
     ) -> Flow {
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
@@ -86,8 +98,8 @@ impl Shard {
         let wants_notice = message.reply.is_some() && session.no_responders;
         let (verbose, pedantic) = (session.verbose, session.pedantic);
         let origin = session.origin(key, self.core);
-        let found = match remembered {
-            Some(remembered) => account.interest.lookup_remembered(message.subject, remembered),
+        let found = match found {
+            Some(found) => Rc::clone(found),
             None => account.interest.lookup(message.subject),
         };
         let is_let = session.rights.as_ref().is_none_or(|rights| rights.let_publish(message.subject, &found));
