@@ -8,6 +8,7 @@ mod arena;
 #[cfg(feature = "benchmarks")]
 pub mod benchmarks;
 mod encoding;
+mod fixed_seeds;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod interest;

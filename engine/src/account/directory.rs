@@ -5,6 +5,7 @@ use super::AccountId;
 use super::edges::{self, Edges, EdgesError};
 use super::permissions::Permissions;
 use super::secret::Secret;
+use crate::fixed_seeds::FixedSeeds;
 use hashbrown::HashMap;
 use petrel_config as config;
 use petrel_config::{ConnectionType, Credential};
@@ -40,9 +41,9 @@ pub enum DirectoryError {
 pub struct Directory {
     /// By [`AccountId`]: `$G`, the system account, then the configured ones in the order of the file.
     accounts: Vec<AccountSpec>,
-    by_name: HashMap<Box<str>, AccountId, ahash::RandomState>,
-    users: HashMap<Box<str>, Arc<User>, ahash::RandomState>,
-    nkeys: HashMap<Box<str>, Arc<User>, ahash::RandomState>,
+    by_name: HashMap<Box<str>, AccountId, FixedSeeds>,
+    users: HashMap<Box<str>, Arc<User>, FixedSeeds>,
+    nkeys: HashMap<Box<str>, Arc<User>, FixedSeeds>,
     token: Option<Secret>,
     /// Who clients without credentials are.
     no_auth_user: Option<Arc<User>>,
@@ -114,11 +115,6 @@ impl User {
     }
 }
 
-fn map<V>() -> HashMap<Box<str>, V, ahash::RandomState> {
-    // Names of the configuration, not of clients: the order is never seen and nobody can choose them to collide.
-    HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4))
-}
-
 /// Default permissions, compiled once for all who have them.
 fn shared(source: &config::Permissions) -> (config::Permissions, Arc<Permissions>) {
     (source.clone(), Arc::new(Permissions::compile(source)))
@@ -136,9 +132,9 @@ impl Directory {
     ) -> Result<Directory, DirectoryError> {
         let mut directory = Directory {
             accounts: Vec::new(),
-            by_name: map(),
-            users: map(),
-            nkeys: map(),
+            by_name: HashMap::default(),
+            users: HashMap::default(),
+            nkeys: HashMap::default(),
             token: None,
             no_auth_user: None,
             auth_required: false,

@@ -1,5 +1,6 @@
 //! A set of subject patterns that can be asked what it matches: the lists of permissions.
 
+use crate::fixed_seeds::FixedSeeds;
 use hashbrown::HashMap;
 use petrel_protocol::subject;
 
@@ -12,30 +13,12 @@ pub(crate) struct PatternSet {
 #[derive(Debug, Default)]
 struct Node {
     // The order is never seen: only look-ups by token. The names are the configuration's.
-    literals: HashMap<Box<[u8]>, Node, Seeds>,
+    literals: HashMap<Box<[u8]>, Node, FixedSeeds>,
     star: Option<Box<Node>>,
     /// A pattern goes on here with `>`.
     full: bool,
     /// A pattern ends here.
     end: bool,
-}
-
-/// Builds the hashers of literal tokens.
-#[derive(Clone)]
-struct Seeds(ahash::RandomState);
-
-impl Default for Seeds {
-    fn default() -> Self {
-        Seeds(ahash::RandomState::with_seeds(1, 2, 3, 4))
-    }
-}
-
-impl std::hash::BuildHasher for Seeds {
-    type Hasher = ahash::AHasher;
-
-    fn build_hasher(&self) -> ahash::AHasher {
-        self.0.build_hasher()
-    }
 }
 
 impl PatternSet {

@@ -2,6 +2,7 @@
 //! service. It is found when a result is built, so a cached look-up costs nothing for it.
 
 use crate::account::ServiceImport;
+use crate::fixed_seeds::FixedSeeds;
 use crate::route::service_reply;
 use hashbrown::HashMap;
 use petrel_protocol::subject;
@@ -20,21 +21,8 @@ pub(crate) struct Beyond {
 /// The service imports of an account, to be found by subject.
 #[derive(Default)]
 pub(super) struct ServiceIndex {
-    literals: HashMap<Box<[u8]>, u16, hasher::Fixed>,
+    literals: HashMap<Box<[u8]>, u16, FixedSeeds>,
     patterns: Vec<(Box<[u8]>, u16)>,
-}
-
-mod hasher {
-    /// Subjects of the configuration: nobody can choose them to collide, and their order is never seen.
-    #[derive(Clone, Copy, Default)]
-    pub(in super::super) struct Fixed;
-
-    impl std::hash::BuildHasher for Fixed {
-        type Hasher = ahash::AHasher;
-        fn build_hasher(&self) -> ahash::AHasher {
-            ahash::RandomState::with_seeds(1, 2, 3, 4).build_hasher()
-        }
-    }
 }
 
 impl ServiceIndex {
