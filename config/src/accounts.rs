@@ -1,5 +1,6 @@
 //! `accounts { }`.
 
+use crate::check::GLOBAL;
 use crate::exports::exports;
 use crate::imports::imports;
 use crate::keys;
@@ -14,9 +15,6 @@ use crate::value::{Map, Node, Position, Value, in_order};
 use petrel_protocol::identity::nkey::PUBLIC_KEY_CHARACTERS;
 use petrel_protocol::identity::public_key::{self, Role};
 use std::collections::HashSet;
-
-/// The name of the global account, which is there anyway.
-const GLOBAL: &str = "$G";
 
 /// What the accounts are read together with.
 pub(crate) struct Around<'o> {

@@ -6,7 +6,10 @@ use crate::top::SERVER_NAME_HAS_SPACES;
 use std::time::Duration;
 
 /// The name of the global account, which is there anyway.
-const GLOBAL: &str = "$G";
+pub(crate) const GLOBAL: &str = "$G";
+
+/// The system account's name, unless another is configured.
+const SYSTEM: &str = "$SYS";
 
 /// Payloads above this are worth a warning at start.
 const PAYLOAD_BYTES_HIGH: i64 = 8 * 1024 * 1024;
@@ -27,13 +30,16 @@ pub enum CheckError {
         "no_auth_user: {0:?} not present as user or nkey in authorization block or account configuration"
     )]
     NoAuthUser(String),
-    #[error("error resolving system account: account missing")]
-    SystemAccount,
     #[error("can't specify both HTTP ({http}) and HTTPs ({https}) ports")]
     TwoMonitors { http: i64, https: i64 },
     #[error("TLS cert and key required for HTTPS")]
     NoTlsForHttps,
 }
+
+/// The configured system account is no account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("error resolving system account: account missing")]
+pub struct SystemAccountMissing;
 
 impl Options {
     /// Checks what concerns more than one option, and what the command line may have brought in.
@@ -66,12 +72,6 @@ impl Options {
     }
 
     fn check_accounts(&self) -> Result<(), CheckError> {
-        if let Some(name) = &self.system_account {
-            let is_known = name == GLOBAL || self.accounts.iter().any(|account| account.name == *name);
-            if !is_known {
-                return Err(CheckError::SystemAccount);
-            }
-        }
         let Some(name) = self.no_auth_user.clone() else { return Ok(()) };
         let of_accounts = self.accounts.iter().flat_map(|account| &account.users);
         let mut users = self.authorization.users.iter().flatten().chain(of_accounts).peekable();
@@ -79,6 +79,25 @@ impl Options {
             return Err(CheckError::NoUsers(name));
         }
         if users.any(|user| user.name() == name) { Ok(()) } else { Err(CheckError::NoAuthUser(name)) }
+    }
+
+    /// Checks that the system account is there. Apart from the other checks, because a reload may not name another one
+    /// anyway, and upstream says that first.
+    ///
+    /// # Errors
+    /// When it names an account that is not.
+    pub fn check_system_account(&self) -> Result<(), SystemAccountMissing> {
+        let Some(name) = &self.system_account else { return Ok(()) };
+        let is_known = name == GLOBAL || self.accounts.iter().any(|account| account.name == *name);
+        if is_known { Ok(()) } else { Err(SystemAccountMissing) }
+    }
+
+    /// The system account's name, when there is one: `no_system_account` only takes away the one that nobody has
+    /// configured.
+    pub fn system_account_name(&self) -> Option<&str> {
+        let is_there =
+            || !self.no_system_account || self.accounts.iter().any(|account| account.name == SYSTEM);
+        self.system_account.as_deref().or_else(|| is_there().then_some(SYSTEM))
     }
 
     /// What works and is not wise; one line each.

@@ -13,6 +13,7 @@ mod cursor;
 mod digest;
 mod duration;
 mod exports;
+mod feature_flags;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod imports;
@@ -40,9 +41,10 @@ mod top;
 mod users;
 mod value;
 
-pub use check::{CheckError, or_default};
+pub use check::{CheckError, SystemAccountMissing, or_default};
 pub use digest::digest;
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use feature_flags::FeatureFlags;
 pub use load::{Configuration, Inspection, LoadError, inspect, load};
 pub use options::{
     Account, AccountLimits, Authorization, Backend, CertificateFiles, ConnectionType, Cores, Credential,

@@ -101,24 +101,7 @@ impl Reader {
             Kind::Text => drop(self.string(node)),
             Kind::Integer | Kind::Size => drop(self.integer(node)),
             Kind::Boolean => drop(self.boolean(node)),
-            Kind::Switches => self.check_switches(node),
             _ => {}
-        }
-    }
-
-    /// `feature_flags` is the only block of this kind.
-    fn check_switches(&mut self, node: &Node) {
-        let Value::Map(map) = &node.value else {
-            let kind = node.value.kind();
-            self.error(&node.position, format!("error parsing feature flags: unsupported type {kind}"));
-            return;
-        };
-        for (name, entry) in in_order(map) {
-            let kind = entry.value.kind();
-            if kind != "bool" {
-                let text = format!("error parsing feature flag {name:?}: expected bool, got {kind}");
-                self.error(&entry.position, text);
-            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use crate::accounts::{Around, accounts};
 use crate::authorization::authorization;
+use crate::check::GLOBAL;
 use crate::duration::format_duration;
+use crate::feature_flags::FeatureFlags;
 use crate::keys;
 use crate::listen::listen;
 use crate::mappings::mappings;
@@ -64,6 +66,7 @@ fn network(reader: &mut Reader, entry: &Entry<'_>, options: &mut Options) -> boo
         "client_advertise" => options.client_advertise = reader.string(node),
         "server_tags" => options.server_tags = server_tags(reader, node),
         "server_metadata" => options.server_metadata = server_metadata(reader, node),
+        "feature_flags" => options.feature_flags = FeatureFlags::read(reader, node),
         "no_header_support" => options.no_header_support = reader.boolean(node).unwrap_or_default(),
         _ => return false,
     }
@@ -164,6 +167,10 @@ fn system_account(reader: &mut Reader, node: &Node) -> Option<String> {
         reader.error(&node.position, "system account name must be a string");
         return None;
     };
+    if name == GLOBAL {
+        let why = "clients without an account of their own would be in it";
+        reader.error(&node.position, format!("system_account {name:?} is not supported by petrel: {why}"));
+    }
     Some(name.clone()).filter(|name| !name.is_empty())
 }
 

@@ -260,7 +260,6 @@ fn options_are_checked_together() {
             "no_auth_user: a\naccounts { A { users: [ {user: b} ] } }",
             "no_auth_user: \"a\" not present as user or nkey in authorization block or account configuration",
         ),
-        ("system_account: X\naccounts { A { } }", "error resolving system account: account missing"),
         ("http: 1\nhttps: 2\ntls { }", "can't specify both HTTP (1) and HTTPs (2) ports"),
         ("https_port: 2", "TLS cert and key required for HTTPS"),
     ] {
@@ -269,10 +268,30 @@ fn options_are_checked_together() {
     for text in [
         "no_auth_user: a\naccounts { A { users: [ {user: a} ] } }",
         "system_account: A\naccounts { A { } }",
-        "system_account: \"$G\"",
         "no_auth_user: \"\"",
     ] {
         assert_eq!(options(text).check(), Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn the_system_account_is_one_that_is_there() {
+    let missing = options("system_account: X\naccounts { A { } }").check_system_account().unwrap_err();
+    assert_eq!(missing.to_string(), "error resolving system account: account missing");
+    assert_eq!(options("system_account: A\naccounts { A { } }").check_system_account(), Ok(()));
+    assert!(
+        error("system_account: \"$G\"").contains(":1:0: system_account \"$G\" is not supported by petrel")
+    );
+    for (text, name) in [
+        ("", Some("$SYS")),
+        ("system_account: \"\"", Some("$SYS")),
+        ("system_account: A\naccounts { A { } }", Some("A")),
+        ("no_system_account: true", None),
+        // As upstream has it: what is configured is there.
+        ("no_system_account: true\nsystem_account: A\naccounts { A { } }", Some("A")),
+        ("no_system_account: true\naccounts { $SYS { } }", Some("$SYS")),
+    ] {
+        assert_eq!(options(text).system_account_name(), name, "{text}");
     }
 }
 

@@ -7,7 +7,9 @@ use crate::settings::{self, FlagsError};
 use crate::tls::{Tls, TlsError};
 use crate::version::PROGRAM;
 use jiff::Timestamp;
-use petrel_config::{CheckError, Configuration, LoadError, Options, Position, Problem, Problems, load};
+use petrel_config::{
+    CheckError, Configuration, LoadError, Options, Position, Problem, Problems, SystemAccountMissing, load,
+};
 use petrel_engine::{Directory, DirectoryError, EdgesError};
 
 /// What the server runs with.
@@ -70,6 +72,9 @@ pub enum ConfigureError {
     /// The options do not go together.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// There is no such system account.
+    #[error(transparent)]
+    SystemAccount(#[from] SystemAccountMissing),
 }
 
 /// Reads the file that `-c` names and lets the command line overrule it. `None` when the file was only to be
@@ -87,6 +92,7 @@ pub fn configure(flags: &Flags) -> Result<Option<Configured>, ConfigureError> {
         return report_check(path, &digest, problems).map(|()| None);
     }
     let (configured, problems) = read(flags)?;
+    configured.options.check_system_account()?;
     console::complain(&problems.to_string());
     Ok(Some(configured))
 }

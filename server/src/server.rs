@@ -250,6 +250,9 @@ fn announce_start(configured: &Configured, identity: &Identity, server_name: &st
     info!("  Version:  {UPSTREAM} (petrel {PETREL})");
     info!("  Name:     {server_name}");
     info!("  ID:       {}", identity.id);
+    for line in configured.options.feature_flags.lines() {
+        info!("{line}");
+    }
     if let Some(file) = &configured.file {
         info!("Using configuration file: {} ({})", file.path, file.digest);
         if let Some(path) = &file.petrel_path {

@@ -101,6 +101,7 @@ fn reloads_say_the_same() {
     };
     let one_user = "authorization {\n users: [ {user: x, password: y} ]\n}";
     let other_user = "authorization {\n users: [ {user: z, password: y} ]\n}";
+    let system = "accounts { X { } }\nsystem_account: X";
     for (before, after) in [
         ("", ""),
         ("", "host: localhost"),
@@ -122,6 +123,16 @@ fn reloads_say_the_same() {
         ("", "no_system_account: true"),
         ("", "allow_non_tls: true"),
         ("", "accounts { X { } }\nsystem_account: X"),
+        ("", "system_account: \"$SYS\""),
+        (system, "accounts { X { }\n Y { } }\nsystem_account: Y"),
+        (system, "accounts { Z { } }\nsystem_account: Z"),
+        (system, "accounts { X { } }\nsystem_account: Z"),
+        (system, "accounts { X { } }"),
+        (system, "accounts { Y { } }\nsystem_account: X"),
+        (system, "no_system_account: true"),
+        ("", "feature_flags { js_ack_fc_v2: true, zz: false }"),
+        ("feature_flags { zz: true }", "feature_flags { yy: true }"),
+        ("feature_flags { }", ""),
         ("", "server_tags: [a, b]"),
         ("server_tags: a", ""),
         ("", "server_metadata: {a: b}"),

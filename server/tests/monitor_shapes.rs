@@ -8,16 +8,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use support::{Client, Server};
 
-/// What upstream shows and petrel does not, each until the thing itself is there.
-const ABSENT: &[&str] = &[
-    // Switches of upstream's JetStream.
-    "feature_flags",
-    "feature_flags.js_ack_fc_v2",
-    "feature_flags.js_api_reply_v2",
-    "feature_flags.js_raft_delete_range",
-    "feature_flags.js_snapshot_sources",
-];
-
 /// Numbers that may have a fraction.
 const FLOATS: &[&str] = &["cpu", "auth_timeout", "tls_timeout"];
 
@@ -80,11 +70,7 @@ fn flatten(value: &Value, path: &str, shape: &mut BTreeMap<String, &'static str>
 }
 
 fn golden(text: &str) -> BTreeMap<String, &str> {
-    text.lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(path, _)| !ABSENT.contains(path))
-        .map(|(path, kind)| (path.to_owned(), kind))
-        .collect()
+    text.lines().filter_map(|line| line.split_once(' ')).map(|(path, kind)| (path.to_owned(), kind)).collect()
 }
 
 fn compare(server: &Server, path: &str, recorded: &str) {

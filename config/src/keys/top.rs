@@ -127,8 +127,11 @@ pub const TOP: &[Key] = &[
         "no cache of who gets a subject's messages",
     )
     .harmless("matches are always cached"),
-    key(&["feature_flags"], Kind::Switches, "switches of upstream's versions")
-        .harmless("all upstream flags concern JetStream"),
+    key(
+        &["feature_flags"],
+        Kind::Switches,
+        "switches of upstream's version, all about JetStream; monitoring shows them",
+    ),
     key(
         &["connect_error_reports"],
         Kind::Integer,

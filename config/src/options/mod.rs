@@ -13,6 +13,7 @@ pub use authorization::{Authorization, ConnectionType, Credential, User, is_bcry
 pub use permission::{Permissions, ResponsePermission, SubjectPermission};
 pub use tls::{CertificateFiles, HandshakeFirst, TlsOptions};
 
+use crate::feature_flags::FeatureFlags;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct Options {
     pub server_tags: Vec<String>,
     /// The same, by name.
     pub server_metadata: BTreeMap<String, String>,
+    /// Switches of upstream's version, which monitoring shows.
+    pub feature_flags: FeatureFlags,
     /// `host[:port]` that INFO shows in place of where the server listens.
     pub client_advertise: Option<String>,
     /// Connections at once; 0: none.

@@ -34,6 +34,10 @@ pub enum DirectoryError {
     Edges(#[from] EdgesError),
     #[error("Not a valid public nkey for a user")]
     Nkey,
+    #[error("the global account cannot be the system account")]
+    GlobalIsSystem,
+    #[error("config reload not supported for SystemAccount: old={old}, new={new}")]
+    OtherSystem { old: String, new: String },
 }
 
 /// Who may connect, and into which account.
@@ -141,9 +145,17 @@ impl Directory {
             limits_connections: false,
         };
         directory.add_account(GLOBAL)?;
-        directory.add_account(options.system_account.as_deref().unwrap_or(SYSTEM))?;
-        for known in previous.into_iter().flat_map(|previous| &previous.accounts) {
-            directory.add_account(&known.name)?;
+        let system = options.system_account_name().unwrap_or(SYSTEM);
+        if directory.add_account(system)? != AccountId::SYSTEM {
+            return Err(DirectoryError::GlobalIsSystem);
+        }
+        let known = previous.map_or(&[][..], |previous| &previous.accounts);
+        for (place, account) in known.iter().enumerate() {
+            // Cores know accounts by id alone: one that had another id would take over somebody else's interest.
+            if directory.add_account(&account.name)?.index() != place {
+                let old = known[AccountId::SYSTEM.index()].name.to_string();
+                return Err(DirectoryError::OtherSystem { old, new: system.to_owned() });
+            }
         }
         let configured = &options.authorization;
         let defaults = configured.default_permissions.as_ref().map(shared);
@@ -379,5 +391,32 @@ mod tests {
         assert_eq!(before.account("B"), after.account("B"));
         assert_eq!(after.account("A"), before.account("A"));
         assert_ne!(after.account("C"), before.account("A"));
+    }
+
+    #[test]
+    fn the_system_account_is_one_account_for_ever() {
+        let options = |system: Option<&str>, names: &[&str]| config::Options {
+            system_account: system.map(str::to_owned),
+            accounts: names
+                .iter()
+                .map(|name| config::Account { name: (*name).into(), ..config::Account::default() })
+                .collect(),
+            ..config::Options::default()
+        };
+        let compile = |options: &config::Options, previous| Directory::compile(options, previous).map(|_| ());
+        let before = Directory::compile(&options(Some("SYS"), &["A", "SYS"]), None).unwrap();
+        for (system, names, new) in [
+            (Some("A"), &["A", "SYS"][..], "A"),
+            (Some("NEW"), &["A", "NEW"], "NEW"),
+            (None, &["A", "SYS"], "$SYS"),
+        ] {
+            let refused = compile(&options(system, names), Some(&before)).unwrap_err().to_string();
+            let text = format!("config reload not supported for SystemAccount: old=SYS, new={new}");
+            assert_eq!(refused, text);
+        }
+        // Its block may go: it stays without users, as upstream has it.
+        assert!(compile(&options(Some("SYS"), &["A"]), Some(&before)).is_ok());
+        let refused = compile(&options(Some("$G"), &[]), None).unwrap_err().to_string();
+        assert_eq!(refused, "the global account cannot be the system account");
     }
 }

@@ -77,6 +77,7 @@ pub(super) fn compile(
         exports: (0..account_count).map(|_| Exports::default()).collect(),
         account,
     };
+    let has_system_account = options.system_account_name().is_some();
     // Clusters have names; a server of its own has none.
     let cluster = "";
     compilation.edges[AccountId::GLOBAL.index()].mappings = Mappings::compile(&options.mappings, cluster)?;
@@ -85,7 +86,7 @@ pub(super) fn compile(
         compilation.edges[id.index()].mappings = Mappings::compile(&configured.mappings, cluster)?;
         compilation.edges[id.index()].message_trace.clone_from(&configured.message_trace);
         let exists = |name: &str| (compilation.account)(name).is_some();
-        let exports = Exports::compile(configured, !options.no_system_account, exists)?;
+        let exports = Exports::compile(configured, has_system_account, exists)?;
         compilation.exports[id.index()] = exports;
     }
     for configured in &options.accounts {
@@ -98,7 +99,7 @@ pub(super) fn compile(
             compilation.add_service(configured, import)?;
         }
     }
-    if !options.no_system_account {
+    if has_system_account {
         compilation.add_system_services(options);
     }
     Ok(compilation.edges)

@@ -139,6 +139,14 @@ impl Shard {
         self.touch(key, io);
     }
 
+    /// A client that says CONNECT has answered INFO: that took a round trip, and whatever time the client took. Upstream
+    /// estimates alike, at each CONNECT, so that the time is known before the first PONG.
+    pub(super) fn estimate_round_trip(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.rtt = Some(io.now().since(session.accepted).max(Duration::from_nanos(1)));
+        }
+    }
+
     pub(super) fn pong(&mut self, key: u32, io: &mut Io<'_, Mail>) -> super::operations::Flow {
         if let Some(session) = self.sessions.get_mut(key) {
             if session.pings_outstanding > 0 {

@@ -43,6 +43,7 @@ impl Shard {
 
     /// Looks at the credentials of a CONNECT.
     pub(super) fn log_in(&mut self, key: u32, mut connect: ConnectOptions, io: &mut Io<'_, Mail>) -> Flow {
+        self.estimate_round_trip(key, io);
         let Ok(certificate_user) = self.certificate_user(key, &connect) else {
             self.refuse_login(key, Some(&connect), io);
             return Flow::Closed;
@@ -256,10 +257,6 @@ impl Shard {
         session.payload_max = payload_max;
         session.connected = true;
         session.phase = Phase::Open;
-        if first {
-            let rtt = io.now().since(session.accepted);
-            session.rtt = Some(rtt.max(std::time::Duration::from_nanos(1)));
-        }
         let Some(connect) = connect else {
             describe(session, &ConnectOptions::default(), None);
             self.client_entered(key, left);

@@ -256,7 +256,7 @@ fn connection(
         last_activity: rfc3339(last_activity),
         stop: stop.map(rfc3339),
         reason: snapshot.stop.map(|(_, reason)| reason.to_string()),
-        rtt: snapshot.rtt.filter(|rtt| !rtt.is_zero()).map(round_trip),
+        rtt: round_trip(snapshot.rtt.unwrap_or_default()),
         uptime: uptime(seconds_between(start, end)),
         idle: uptime(seconds_between(last_activity, end)),
         pending_bytes: snapshot.pending_bytes,

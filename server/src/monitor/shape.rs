@@ -66,6 +66,7 @@ pub struct Varz<'a> {
     pub tags: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: &'a BTreeMap<String, String>,
+    pub feature_flags: BTreeMap<&'static str, bool>,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub system_account: &'a str,
     pub slow_consumer_stats: ByKind,
@@ -159,8 +160,8 @@ pub struct Connection {
     pub stop: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtt: Option<String>,
+    /// Of clients that have not said CONNECT, `0s`.
+    pub rtt: String,
     pub uptime: String,
     pub idle: String,
     pub pending_bytes: u64,

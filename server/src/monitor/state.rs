@@ -10,9 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// The system account's name where none is configured.
-const SYSTEM_ACCOUNT: &str = "$SYS";
-
 /// What is known of the server when it starts, or after a reload.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -49,10 +46,7 @@ pub struct About {
 impl About {
     /// The system account's name; empty when there is none.
     pub fn system_account(&self) -> &str {
-        if self.options.no_system_account {
-            return "";
-        }
-        self.options.system_account.as_deref().unwrap_or(SYSTEM_ACCOUNT)
+        self.options.system_account_name().unwrap_or_default()
     }
 }
 

@@ -63,6 +63,7 @@ pub fn varz<'a>(monitor: &Monitor, about: &'a About, cores: &[Option<CoreStatist
         config_digest: &about.config_digest,
         tags: &options.server_tags,
         metadata: &options.server_metadata,
+        feature_flags: options.feature_flags.effective(),
         system_account: about.system_account(),
         slow_consumer_stats: ByKind { clients: sum.slow_consumers, ..ByKind::default() },
         stale_connection_stats: ByKind { clients: sum.stale_connections, ..ByKind::default() },

@@ -40,6 +40,7 @@ pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
         let (old, new) = ((row.show)(old), (row.show)(new));
         return Err(Fixed { field: row.field.to_owned(), old, new });
     }
+    check_system_account(old, new)?;
     check_no_auth_user(old, new)?;
     // What no row covers stands still: an option may not be forgotten in silence.
     let mut reached = old.clone();
@@ -53,6 +54,13 @@ pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
     };
     let always = ["Reloaded: authorization users", "Reloaded: accounts"].map(str::to_owned);
     Ok(told(true).chain(always).chain(told(false)).map(|text| Change { text }).collect())
+}
+
+/// Without one, an account that a reload brings would become the system account by its name.
+fn check_system_account(old: &Options, new: &Options) -> Result<(), Fixed> {
+    let named = |options: &Options| options.system_account_name().unwrap_or_default().to_owned();
+    let (old, new) = (named(old), named(new));
+    if old == new { Ok(()) } else { Err(Fixed { field: "SystemAccount".into(), old, new }) }
 }
 
 /// Clients that came without credentials are this user: it cannot be unset while the user is still there.
@@ -110,9 +118,20 @@ mod tests {
             (refusal(|new| new.no_header_support = true), "NoHeaderSupport: old=false, new=true"),
             (refusal(|new| new.log.size_limit = Some(9)), "LogSizeLimit: old=0, new=9"),
             (refusal(|new| new.system_account = Some("X".into())), "SystemAccount: old=, new=X"),
+            (refusal(|new| new.system_account = Some("$SYS".into())), "SystemAccount: old=, new=$SYS"),
         ] {
             assert_eq!(text, format!("config reload not supported for {expected}"));
         }
+    }
+
+    #[test]
+    fn a_reload_makes_no_system_account() {
+        let account = |name: &str| petrel_config::Account { name: name.into(), ..Default::default() };
+        let old = Options { no_system_account: true, accounts: vec![account("A")], ..Options::default() };
+        let new = Options { accounts: vec![account("A"), account("$SYS")], ..old.clone() };
+        let refused = "config reload not supported for SystemAccount: old=, new=$SYS";
+        assert_eq!(changes(&old, &new).unwrap_err().to_string(), refused);
+        assert!(changes(&new, &new).is_ok());
     }
 
     #[test]

@@ -127,6 +127,10 @@ pub const ROWS: &[Row] = &[
     shown!("ProxyProtocol", Fixed, proxy_protocol, |o| o.proxy_protocol.to_string()),
     shown!("AllowNonTLS", Fixed, allow_non_tls, |o| o.allow_non_tls.to_string()),
     shown!("SystemAccount", Fixed, system_account, |o| text(&o.system_account)),
+    shown!("FeatureFlags", Fixed, feature_flags, |o| {
+        let set = o.feature_flags.configured().iter().map(|(name, is_on)| format!("{name}:{is_on}"));
+        format!("map[{}]", set.collect::<Vec<_>>().join(" "))
+    }),
     shown!("NoSystemAccount", Fixed, no_system_account, |o| o.no_system_account.to_string()),
     shown!("LogSizeLimit", Fixed, log.size_limit, |o| number(o.log.size_limit)),
     shown!("LogMaxFiles", Fixed, log.files_max, |o| number(o.log.files_max)),

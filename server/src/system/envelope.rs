@@ -24,6 +24,7 @@ pub struct ServerInfo<'a> {
     tags: &'a [String],
     #[serde(skip_serializing_if = "is_empty")]
     metadata: &'a BTreeMap<String, String>,
+    feature_flags: BTreeMap<&'static str, bool>,
     jetstream: bool,
     flags: u64,
     seq: u64,
@@ -79,6 +80,7 @@ impl Stationery {
             ver: version::UPSTREAM,
             tags: &about.options.server_tags,
             metadata: &about.options.server_metadata,
+            feature_flags: about.options.feature_flags.effective(),
             jetstream: false,
             flags: 0,
             seq: self.sequence,

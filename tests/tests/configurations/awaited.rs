@@ -22,7 +22,6 @@ const fn row(configuration: &'static str, path: &'static str, what: &'static str
 
 /// Everything that is awaited.
 const AWAITED: &[Row] = &[
-    row("*", "/start/seen/varz/feature_flags", "feature flags"),
     row("jetstream", "", "JetStream"),
     row("leafnodes", "", "leafnodes"),
     row("tasks_cluster", "", "clusters"),

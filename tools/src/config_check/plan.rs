@@ -156,10 +156,9 @@ impl Accounts {
     fn new(options: &Options) -> Accounts {
         let authorization = &options.authorization;
         let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let system = options.system_account.clone().unwrap_or_else(|| "$SYS".to_owned());
         let mut counted = Accounts {
             accounts: options.accounts.len(),
-            system_account: (!options.no_system_account).then_some(system),
+            system_account: options.system_account_name().map(str::to_owned),
             token: said(&authorization.token),
             no_auth_user: options.no_auth_user.clone(),
             mappings: options.mappings.len(),

@@ -137,6 +137,8 @@ impl Report {
         let options = &inspection.options;
         if let Err(error) = options.check() {
             self.errors.push(Line::of_text(error.to_string()));
+        } else if let Err(error) = options.check_system_account() {
+            self.errors.push(Line::of_text(error.to_string()));
         } else if let Err(error) = Directory::compile(options, None) {
             let position = inspection.accounts.clone().filter(|_| matches!(error, DirectoryError::Edges(_)));
             self.errors.push(Line::of_problem(&Problem { position, text: error.to_string() }));
