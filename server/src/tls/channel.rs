@@ -1,12 +1,14 @@
 //! A rustls connection as the engine's channel.
 
+use super::recipe::Recipe;
+use super::trust::{ClientVerifier, Remark};
 use super::{certificate, suites};
 use petrel_engine::transport::{ChannelError, Handshake, SecureChannel, SecureChannels, TlsPeer};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{AlertDescription, CertificateError, Error, ServerConfig};
+use rustls::{AlertDescription, CertificateError, Error};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,7 +27,9 @@ pub struct Channels(pub Arc<Rules>);
 #[derive(Debug)]
 pub struct Rules {
     /// How rustls is to behave.
-    pub config: Arc<ServerConfig>,
+    pub recipe: Recipe,
+    /// Who may come, when clients have to show a certificate.
+    pub verifier: Option<ClientVerifier>,
     /// Digests of public keys of which a client has to have one.
     pub pinned: Option<BTreeSet<[u8; 32]>>,
     /// Certificates name users.
@@ -34,11 +38,19 @@ pub struct Rules {
 
 impl SecureChannels for Channels {
     fn channel(&self) -> Result<Box<dyn SecureChannel>, ChannelError> {
-        let connection = UnbufferedServerConnection::new(Arc::clone(&self.0.config)).map_err(told)?;
         let rules = Arc::clone(&self.0);
+        let (config, remark) = match &rules.verifier {
+            None => (rules.recipe.shared(), None),
+            Some(verifier) => {
+                let (verifier, remark) = verifier.for_connection();
+                (rules.recipe.verifying(verifier).map_err(told)?, Some(remark))
+            }
+        };
+        let connection = UnbufferedServerConnection::new(config).map_err(told)?;
         Ok(Box::new(Channel {
             connection,
             rules,
+            remark,
             pending: Vec::new(),
             early_plain: Vec::new(),
             closed: false,
@@ -49,6 +61,8 @@ impl SecureChannels for Channels {
 struct Channel {
     connection: UnbufferedServerConnection,
     rules: Arc<Rules>,
+    /// What the verifier has to say beyond rustls' error.
+    remark: Option<Remark>,
     /// Records, and messages of the handshake over several records, that are not complete. rustls remembers how much of
     /// them it has seen, so they are shown to it whatever is asked of it.
     pending: Vec<u8>,
@@ -129,7 +143,8 @@ impl Channel {
                     while self.connection.wants_write() {
                         let _ = self.step(&mut input[used..], None, output);
                     }
-                    break Err(told(error));
+                    let remark = self.remark.as_ref().and_then(Remark::take);
+                    break Err(remark.map_or_else(|| told(error), ChannelError));
                 }
             }
         };
@@ -266,18 +281,8 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, output: &mut Vec<u8>) {
 fn told(error: Error) -> ChannelError {
     let text = match &error {
         Error::NoCertificatesPresented => "tls: client didn't provide a certificate".into(),
-        // Of an authority of the same name with another key.
-        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            "tls: failed to verify certificate: x509: certificate signed by unknown authority".into()
-        }
-        Error::InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. },
-        ) => "tls: failed to verify certificate: x509: certificate has expired or is not yet valid".into(),
-        Error::InvalidCertificate(problem) => {
-            format!("tls: failed to verify certificate: x509: {problem}")
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "tls: invalid signature by the client certificate".into()
         }
         Error::DecryptError => "local error: tls: bad record MAC".into(),
         Error::AlertReceived(alert) => format!("remote error: tls: {}", alert_text(*alert)),

@@ -1,15 +1,16 @@
 //! A `tls` block made to work: files read, rules checked.
 
 use super::channel::{Channels, Rules};
+use super::recipe::Recipe;
 use super::resolver::ByName;
+use super::trust::{ClientVerifier, Trust, public_key_info};
 use super::{certificate, pem, suites};
 use petrel_config::TlsOptions;
 use petrel_engine::transport::{self, ConnectionRate, SubjectIndex};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,15 +59,17 @@ impl Tls {
         let maps = options.verify_and_map;
         let verifies = options.verify || maps;
         // Named in any case: a file that is not there is an error also where nobody is verified.
-        let roots = options.ca_file.as_deref().map(pem::authorities).transpose().map_err(TlsError::Other)?;
-        let roots = if verifies { Some(roots.map_or_else(system_roots, Ok)?) } else { None };
-        let config = Arc::new(configured(options, &provider, roots, &resolver)?);
-        let monitoring = match verifies {
-            true => Arc::new(configured(options, &provider, None, &resolver)?),
-            false => Arc::clone(&config),
+        let trust = options.ca_file.as_deref().map(|file| trust(file, &provider)).transpose()?;
+        let trust = if verifies { Some(trust.map_or_else(|| system_trust(&provider), Ok)?) } else { None };
+        let verifier = trust.map(ClientVerifier::new);
+        let recipe = || {
+            Recipe::new(options, &provider, &resolver)
+                .map_err(|error| TlsError::Other(format!("tls: {error}")))
         };
+        // Each with tickets of its own: one that monitoring gave out, without asking who it is, lets nobody in here.
+        let (recipe, monitoring) = (recipe()?, recipe()?.shared());
         let pinned = options.pinned_certs.as_ref().map(|pins| digests(pins)).transpose()?;
-        let channels = Channels(Arc::new(Rules { config, pinned: pinned.clone(), maps }));
+        let channels = Channels(Arc::new(Rules { recipe, verifier, pinned: pinned.clone(), maps }));
         let rate = options.connection_rate_limit;
         let engine = transport::TlsOptions {
             channels: Arc::new(channels),
@@ -80,37 +83,6 @@ impl Tls {
         };
         Ok(Tls { engine: Arc::new(engine), monitoring, not_after })
     }
-}
-
-fn configured(
-    options: &TlsOptions,
-    provider: &Arc<CryptoProvider>,
-    roots: Option<RootCertStore>,
-    resolver: &Arc<ByName>,
-) -> Result<ServerConfig, TlsError> {
-    let other = |error: Error| TlsError::Other(format!("tls: {error}"));
-    let versions: &[_] = if options.min_version_1_3 {
-        &[&rustls::version::TLS13]
-    } else {
-        &[&rustls::version::TLS13, &rustls::version::TLS12]
-    };
-    let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
-    let builder = builder.with_protocol_versions(versions).map_err(other)?;
-    let builder = match roots {
-        Some(roots) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-            let verifier = verifier.build().map_err(|error| TlsError::Other(format!("tls: {error}")))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-        None => builder.with_no_client_auth(),
-    };
-    let mut config = builder.with_cert_resolver(Arc::<ByName>::clone(resolver));
-    config.ignore_client_order = true;
-    // Sessions are resumed by what the client keeps: nothing is kept here for those who are gone. The keys are of this
-    // configuration alone, so whom a reload would refuse cannot come back by a ticket.
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(other)?;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(config)
 }
 
 fn certificates(options: &TlsOptions, provider: &CryptoProvider) -> Result<Vec<CertifiedKey>, TlsError> {
@@ -133,24 +105,26 @@ fn pair(cert_file: &str, key_file: &str, provider: &CryptoProvider) -> Result<Ce
     let key = pem::key(key_file)?;
     let key = provider.key_provider.load_private_key(key);
     let key = key.map_err(|_| "tls: failed to parse private key".to_owned())?;
-    let certified = CertifiedKey::new(chain, key);
-    match certified.keys_match() {
-        // Some keys do not tell; what is wrong with them shows in the first handshake.
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
-        Err(Error::InconsistentKeys(_)) => Err("tls: private key does not match public key".into()),
-        Err(error) => Err(format!("tls: {error}")),
+    // Go reads the server's own certificate alone. rustls would look at it too, and refuse those of version 1.
+    let wanted = chain.first().and_then(|der| public_key_info(der));
+    let wanted = wanted.ok_or_else(|| "x509: malformed certificate".to_owned())?;
+    // Some keys do not tell; what is wrong with them shows in the first handshake.
+    if key.public_key().is_some_and(|found| found.as_ref() != wanted) {
+        return Err("tls: private key does not match public key".into());
     }
+    Ok(CertifiedKey::new(chain, key))
 }
 
-fn system_roots() -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        let problem =
-            "tls: clients are to be verified, but there is no 'ca_file' and the system trusts nobody";
-        return Err(TlsError::Other(problem.into()));
-    }
-    Ok(roots)
+fn trust(file: &str, provider: &Arc<CryptoProvider>) -> Result<Trust, TlsError> {
+    let authorities = pem::authorities(file).map_err(TlsError::Other)?;
+    let problem = || TlsError::Other("failed to parse root ca certificate".into());
+    Trust::new(&authorities, provider).ok_or_else(problem)
+}
+
+fn system_trust(provider: &Arc<CryptoProvider>) -> Result<Trust, TlsError> {
+    let problem = "tls: clients are to be verified, but there is no 'ca_file' and the system trusts nobody";
+    let authorities = rustls_native_certs::load_native_certs().certs;
+    Trust::new(&authorities, provider).ok_or_else(|| TlsError::Other(problem.into()))
 }
 
 fn digests(pins: &[String]) -> Result<BTreeSet<[u8; 32]>, TlsError> {

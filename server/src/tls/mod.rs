@@ -5,8 +5,10 @@ mod channel;
 mod configuration;
 mod https;
 mod pem;
+mod recipe;
 mod resolver;
 mod suites;
+mod trust;
 mod workers;
 
 pub use configuration::{TIMEOUT_DEFAULT as TLS_TIMEOUT_DEFAULT, Tls, TlsError};

@@ -103,18 +103,12 @@ pub fn key(path: &str) -> Result<PrivateKeyDer<'static>, String> {
     })
 }
 
-/// The authorities of a file.
+/// The authorities of a file, as they lie there: whether they can be read shows later.
 ///
 /// # Errors
-/// When the file cannot be read or has none in it.
-pub fn authorities(path: &str) -> Result<rustls::RootCertStore, String> {
-    let mut roots = rustls::RootCertStore::empty();
+/// When the file cannot be read.
+pub fn authorities(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let blocks = blocks(&read(path)?);
     let certificates = blocks.into_iter().filter(|block| block.kind == SectionKind::Certificate);
-    let (taken, _) =
-        roots.add_parsable_certificates(certificates.map(|block| CertificateDer::from(block.bytes)));
-    if taken == 0 {
-        return Err("failed to parse root ca certificate".into());
-    }
-    Ok(roots)
+    Ok(certificates.map(|block| CertificateDer::from(block.bytes)).collect())
 }
