@@ -116,6 +116,16 @@ pub fn missing(data: &[u8]) -> &'static str {
     }
 }
 
+/// Whether a connection that ends with these bytes was cut off within what upstream reads at once.
+pub fn is_cut(data: &[u8]) -> bool {
+    match data.len() {
+        0 | SIGNATURE_START_BYTES => false,
+        ..SIGNATURE_START_BYTES => true,
+        // A line is read byte by byte.
+        bytes => !begins(data, LINE_START) && ![SIGNATURE.len(), BINARY_HEAD_BYTES].contains(&bytes),
+    }
+}
+
 /// Whether `data` begins with `start`, as far as it goes.
 fn begins(data: &[u8], start: &[u8]) -> bool {
     let known = data.len().min(start.len());
@@ -143,20 +153,20 @@ fn parse_line(data: &[u8]) -> Result<Beginning, ProxyError> {
         return Err(ProxyError::LineFormat);
     };
     let address = |text: &str| text.parse::<IpAddr>().map_err(|_| ProxyError::Address);
-    let (source, _) = (address(source)?, address(destination)?);
+    let (source, destination) = (address(source)?, address(destination)?);
     let port = |which, text: &str| {
         // Rust would take a sign.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse::<u16>().ok().filter(|_| digits).ok_or_else(|| ProxyError::Port(which, text.to_owned()))
     };
     let (source_port, _) = (port("source", source_port)?, port("dest", destination_port)?);
-    match (protocol, source) {
-        ("TCP4", IpAddr::V4(_)) | ("TCP6", IpAddr::V6(_)) => {}
-        ("TCP4", _) => return Err(ProxyError::FamilyMismatch("TCP4 with IPv6 address")),
-        ("TCP6", _) => return Err(ProxyError::FamilyMismatch("TCP6 with IPv4 address")),
-        (other, _) => return Err(ProxyError::Protocol(other.to_owned())),
+    match (protocol, source, destination) {
+        ("TCP4", IpAddr::V4(_), IpAddr::V4(_)) | ("TCP6", IpAddr::V6(_), IpAddr::V6(_)) => {}
+        ("TCP4", ..) => return Err(ProxyError::FamilyMismatch("TCP4 with IPv6 address")),
+        ("TCP6", ..) => return Err(ProxyError::FamilyMismatch("TCP6 with IPv4 address")),
+        (other, ..) => return Err(ProxyError::Protocol(other.to_owned())),
     }
-    Ok(Beginning::Header { bytes, source: Some(SocketAddr::new(source, source_port)) })
+    Ok(Beginning::Header { bytes, source: Some(plain(SocketAddr::new(source, source_port))) })
 }
 
 fn parse_binary(data: &[u8]) -> Result<Beginning, ProxyError> {
@@ -181,6 +191,8 @@ fn parse_binary(data: &[u8]) -> Result<Beginning, ProxyError> {
     let (family, needed) = match family_and_protocol & 0xf0 {
         0x10 => ("IPv4", 12),
         0x20 => ("IPv6", 36),
+        // The proxy does not know.
+        0 => return Ok(Beginning::Header { bytes, source: None }),
         family => return Err(ProxyError::Family(family)),
     };
     if addresses_bytes < needed {
@@ -196,7 +208,12 @@ fn parse_binary(data: &[u8]) -> Result<Beginning, ProxyError> {
     } else {
         return Ok(Beginning::Incomplete);
     };
-    Ok(Beginning::Header { bytes, source: Some(source) })
+    Ok(Beginning::Header { bytes, source: Some(plain(source)) })
+}
+
+/// An IPv4 address that is written as one of IPv6 is shown as what it is, as Go does.
+fn plain(source: SocketAddr) -> SocketAddr {
+    SocketAddr::new(source.ip().to_canonical(), source.port())
 }
 
 #[cfg(test)]
@@ -231,6 +248,7 @@ mod tests {
         assert_eq!(parse(line), header(38, Some("1.2.3.4:1111")));
         assert_eq!(parse(b"PROXY TCP6 ::1 fe80::1 1111 2222\r\n"), header(34, Some("[::1]:1111")));
         assert_eq!(parse(b"PROXY TCP4  1.2.3.4 5.6.7.8 1 2\r\n"), header(33, Some("1.2.3.4:1")));
+        assert_eq!(parse(b"PROXY TCP6 ::ffff:1.2.3.4 ::1 1 2\r\n"), header(35, Some("1.2.3.4:1")));
         assert_eq!(parse(b"PROXY UNKNOWN\r\n"), header(15, None));
         assert_eq!(parse(b"PROXY UNKNOWN a b c d\r\n"), header(23, None));
     }
@@ -241,6 +259,10 @@ mod tests {
         assert_eq!(parse(&binary(0x21, 0x21, &six())), header(52, Some("[2001:db8::5]:333")));
         assert_eq!(parse(&binary(0x20, 0, b"")), header(16, None));
         assert_eq!(parse(&binary(0x20, 0x11, &FOUR)), header(28, None));
+        assert_eq!(parse(&binary(0x21, 0x01, &FOUR)), header(28, None));
+        let mut mapped = six();
+        mapped[..16].copy_from_slice(&Ipv4Addr::new(1, 2, 3, 4).to_ipv6_mapped().octets());
+        assert_eq!(parse(&binary(0x21, 0x21, &mapped)), header(52, Some("1.2.3.4:333")));
         // What follows the addresses is skipped without being kept.
         let long = binary(0x21, 0x11, &[&FOUR[..], &[0; 60_000]].concat());
         assert_eq!(parse(&long[..28]), header(60_028, Some("9.8.7.6:333")));
@@ -260,6 +282,8 @@ mod tests {
             (b"PROXY UDP4 1.2.3.4 5.6.7.8 1 2\r\n".into(), invalid("invalid protocol UDP4")),
             (b"PROXY TCP4 ::1 ::2 1 2\r\n".into(), invalid("TCP4 with IPv6 address")),
             (b"PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n".into(), invalid("TCP6 with IPv4 address")),
+            (b"PROXY TCP6 ::1 1.2.3.4 1 2\r\n".into(), invalid("TCP6 with IPv4 address")),
+            (b"PROXY TCP4 1.2.3.4 ::1 1 2\r\n".into(), invalid("TCP4 with IPv6 address")),
             (
                 b"PROXY TCP4 1.2.3.4 5.6.7.8 1111 99999\r\n".into(),
                 "invalid dest port: strconv.ParseUint: parsing \"99999\": value out of range".into(),
@@ -288,6 +312,10 @@ mod tests {
         assert_eq!(missing(b"PROXY TCP4 1.2"), "failed to read v1 line");
         assert_eq!(missing(&SIGNATURE[..7]), "failed to read v2 signature");
         assert_eq!(missing(&binary(0x21, 0x11, &FOUR)[..20]), "failed to read IPv4 address data");
+        let header = binary(0x21, 0x11, &FOUR);
+        let whole: Vec<usize> = (0..20).filter(|end| !is_cut(&header[..*end])).collect();
+        assert_eq!(whole, [0, 6, 12, 16]);
+        assert!(is_cut(b"PRO") && !is_cut(b"PROXY TCP4 1.2"));
     }
 
     proptest! {

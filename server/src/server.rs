@@ -19,7 +19,7 @@ use crate::version::{PETREL, PROGRAM, UPSTREAM};
 use crate::{process, tcp};
 use crossbeam_channel::{Receiver, select};
 use jiff::Timestamp;
-use petrel_config::Options;
+use petrel_config::{HandshakeFirst, Options};
 use petrel_engine::Notice;
 use petrel_runtime::{BackendKind, LaunchOptions, online_cpus};
 use std::error::Error;
@@ -89,6 +89,7 @@ impl Server {
             .start_password_checker(identity.hash_key)
             .map_err(|error| format!("cannot start the thread that checks passwords: {error}"))?;
         announce_ready(&node, &listen);
+        announce_clients(options);
         let about = About {
             options: options.clone(),
             config_digest: configured.file.as_ref().map(|file| file.digest.clone()).unwrap_or_default(),
@@ -264,6 +265,17 @@ fn announce_start(configured: &Configured, identity: &Identity, server_name: &st
     }
     for advice in configured.options.advice() {
         warn!("{advice}");
+    }
+}
+
+/// What clients of the port that was named last have to do.
+fn announce_clients(options: &Options) {
+    if options.proxy_protocol {
+        info!("PROXY protocol enabled for client connections");
+    }
+    if let Some(tls) = &options.tls {
+        let is_optional = options.allow_non_tls && tls.handshake_first != HandshakeFirst::Always;
+        info!("TLS {} for client connections", if is_optional { "available" } else { "required" });
     }
 }
 

@@ -8,14 +8,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
-
-/// Upstream's program of the level that is implemented, by `PETREL_UPSTREAM_SERVER` or its name.
-fn upstream() -> Option<PathBuf> {
-    let program = std::env::var_os("PETREL_UPSTREAM_SERVER").unwrap_or_else(|| "nats-server".into());
-    let output = Command::new(&program).arg("-v").output().ok()?;
-    let is_it = output.stdout == b"nats-server: v2.15.2\n";
-    is_it.then(|| program.into())
-}
+use support::upstream::upstream;
+use support::workshop::{Plan, Workshop};
 
 /// A server of either kind that logs to a file without times.
 struct Running {
@@ -220,6 +214,102 @@ fn command_lines_end_the_same() {
         let ours = said(Path::new(support::binary()), arguments);
         assert_eq!(ours, theirs, "{arguments:?}");
     }
+}
+
+#[test]
+fn wrong_blocks_of_tls_are_told_the_same() {
+    let Some(upstream) = upstream() else {
+        eprintln!("skipped: there is no nats-server 2.15.2");
+        return;
+    };
+    let mut workshop = Workshop::new();
+    workshop.self_signed("good", Plan::new("good"));
+    workshop.self_signed("other", Plan::new("other"));
+    workshop.join("both.pem", &["good.pem", "other.pem"]);
+    for (file, text) in [
+        ("empty", ""),
+        ("damaged.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        ("damaged.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+        ("locked.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"),
+        ("public.key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+    ] {
+        fs::write(workshop.path(file), text).unwrap();
+    }
+    // The digest is that of the file, the same for both.
+    let said = |program: &Path, block: &str| {
+        fs::write(workshop.path("nats.conf"), format!("debug: true\ntls {{\n  {block}\n}}\n")).unwrap();
+        let mut command = Command::new(program);
+        let output = command.args(["-t", "-c", "nats.conf"]).current_dir(workshop.path("")).output().unwrap();
+        // Upstream ends some of these with an empty line.
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).trim_end().to_owned())
+    };
+    let pair = |cert: &str, key: &str| format!("cert_file: \"{cert}\", key_file: \"{key}\"");
+    let good = pair("good.pem", "good.key");
+    let one = format!("{{{good}}}");
+    let mut blocks = vec![
+        "cert_file: \"good.pem\"".to_owned(),
+        "key_file: \"good.key\"".to_owned(),
+        "cert_file: 1".to_owned(),
+        format!("certs: [{one}]"),
+        format!("certificates: [{one}, {{{}}}]", pair("nope.pem", "good.key")),
+        format!("certs: [{one}, {{{}}}]", pair("other.pem", "good.key")),
+        format!("certs: {one}"),
+        format!("{good}\n  certs: [{one}]"),
+        format!("certs: [{{{good}, more: 1}}]"),
+    ];
+    blocks.extend(
+        ["x", "[x]", "[1]", "[{}]", "[{cert_file: 1}]", "[{CERT_FILE: x}]"].map(|it| format!("certs: {it}")),
+    );
+    for (cert, key) in [
+        ("nope.pem", "good.key"),
+        ("good.pem", "nope.key"),
+        ("other.pem", "good.key"),
+        ("good.key", "good.key"),
+        ("good.pem", "good.pem"),
+        ("both.pem", "good.key"),
+        ("empty", "good.key"),
+        ("good.pem", "empty"),
+        (".", "good.key"),
+        ("damaged.pem", "good.key"),
+        ("good.pem", "damaged.key"),
+        ("good.pem", "locked.key"),
+        ("good.pem", "public.key"),
+    ] {
+        blocks.push(pair(cert, key));
+    }
+    let mut with_good = Vec::new();
+    for (key, values) in [
+        ("ca_file", &["\"nope\"", "\"good.key\"", "\"damaged.pem\"", "\"empty\"", "\".\"", "\"\"", "1"][..]),
+        (
+            "cipher_suites",
+            &["[]", "\"TLS_AES_128_GCM_SHA256\"", "[1]", "[TLS_NOPE]", "[TLS_RSA_WITH_RC4_128_SHA]"],
+        ),
+        ("curve_preferences", &["[]", "CurveP256", "[1]", "[CurveP1]", "[curvep256]", "[X25519, X25519]"]),
+        ("pinned_certs", &["[]", "abc", "[abc]", "[1]"]),
+        ("timeout", &["x", "\"2\"", "\"2s\"", "2.5", "true", "[]"]),
+        ("verify", &["1", "\"true\""]),
+        ("verify_and_map", &["1", "\"true\""]),
+        ("verify_cert_and_check_known_urls", &["1", "true"]),
+        ("allow_insecure_cipher_suites", &["1", "\"yes\"", "true"]),
+        ("min_version", &["\"1.0\"", "\"1.1\"", "\"1.3\"", "\"1.4\"", "1.2", "1", "\"\""]),
+        ("connection_rate_limit", &["\"x\"", "-1", "1.5", "true"]),
+        ("handshake_first", &["x", "1", "AUTO", "\"0s\"", "1.5", "[]", "\"yes\"", "\"300\""]),
+        ("immediate", &["7"]),
+        ("cert_store", &["WindowsCurrentUser", "x", "1"]),
+        ("more", &["1"]),
+    ] {
+        with_good.extend(values.iter().map(|value| format!("{good}\n  {key}: {value}")));
+    }
+    with_good.push(format!("{good}\n  pinned_certs: [\"{}\", \"{}\"]", "a".repeat(64), "g".repeat(64)));
+    blocks.extend(with_good);
+    let differences: Vec<String> = blocks
+        .iter()
+        .filter_map(|block| {
+            let (theirs, ours) = (said(&upstream, block), said(Path::new(support::binary()), block));
+            (ours != theirs).then(|| format!("{block}: {ours:?}, upstream {theirs:?}"))
+        })
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]

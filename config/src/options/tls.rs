@@ -22,7 +22,7 @@ pub struct TlsOptions {
     /// 1.2 when false, 1.3 when true.
     pub min_version_1_3: bool,
     /// Digests (SHA-256 of SubjectPublicKeyInfo, lower-case hex) that a client's certificate must have one of.
-    /// `None`: any. Empty: none.
+    /// `None` or empty: any.
     pub pinned_certs: Option<Vec<String>>,
     /// Connections a second that may begin a handshake; 0: unlimited.
     pub connection_rate_limit: u32,

@@ -48,6 +48,10 @@ impl Shard {
             self.refuse_login(key, Some(&connect), io);
             return Flow::Closed;
         };
+        if let Some(user) = &certificate_user {
+            // Whatever CONNECT said: so the log names who was refused.
+            connect.user.clone_from(user);
+        }
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         let presented = Presented {
             connect: &connect,

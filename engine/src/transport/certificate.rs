@@ -29,12 +29,47 @@ pub struct PeerCertificate {
 /// What a certificate may be a user by, in the order in which it is tried (reference: security.md, section 4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateNames {
-    /// E-mail addresses, then DNS names, then URIs.
-    pub alternative: Vec<String>,
-    /// The subject, its parts as they lie in the certificate.
-    pub subject: DistinguishedName,
-    /// The subject as text: with its domain components, then without.
-    pub as_text: Vec<String>,
+    /// Of the alternative names.
+    pub emails: Vec<String>,
+    /// The same.
+    pub dns_names: Vec<String>,
+    /// The same.
+    pub uris: Vec<String>,
+    /// The subject, the last of its parts first, as RFC 4514 writes it; `None` when it has an attribute that upstream
+    /// does not know by name.
+    pub subject: Option<DistinguishedName>,
+    /// The subject as text with its domain components, when it has some.
+    pub text_with_components: Option<String>,
+    /// The subject as text.
+    pub text: String,
+}
+
+/// By what a user was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// An e-mail address.
+    Email,
+    /// A DNS name.
+    DnsName,
+    /// A URI.
+    Uri,
+    /// The subject, part by part, or with its domain components.
+    Subject,
+    /// The subject's text.
+    Text,
+}
+
+impl FoundBy {
+    /// What upstream's log calls it, where it says something.
+    pub(crate) fn shown(self) -> Option<&'static str> {
+        match self {
+            FoundBy::Email => Some("email found in cert"),
+            FoundBy::DnsName => Some("SAN found in cert"),
+            FoundBy::Uri => Some("URI found in cert"),
+            FoundBy::Subject => None,
+            FoundBy::Text => Some("certificate subject"),
+        }
+    }
 }
 
 /// A digest in lower-case hexadecimal, as logs and monitoring show it.

@@ -10,7 +10,7 @@ use petrel_protocol::proxy_protocol::{self, Beginning};
 use petrel_runtime::{End, Io};
 use std::time::Duration;
 
-/// How long a PROXY header may take from its first byte on. Upstream's figure.
+/// How long a PROXY header may take. Upstream's figure.
 const PROXY_HEADER_MAX: Duration = Duration::from_secs(5);
 /// What the first byte of TLS is: a record with a handshake in it.
 pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
@@ -32,8 +32,7 @@ impl Shard {
             self.greet(key, io);
         }
         if self.options.proxy_protocol {
-            // A client that never says anything is not waited for longer than without a proxy.
-            self.start_clock(key, io);
+            self.set_session_timer(key, TimerKind::Keepalive, io.now().after(PROXY_HEADER_MAX), io);
         } else {
             self.begin_tls(key, io);
         }
@@ -123,18 +122,11 @@ impl Shard {
             self.begin_behind_proxy(key, data, io);
             return;
         }
-        let is_beginning = transport.input.is_empty();
         transport.input.extend_from_slice(data);
         let parsed = proxy_protocol::parse(&transport.input);
         self.recount(key);
         match parsed {
-            Ok(Beginning::Incomplete) => {
-                if is_beginning {
-                    self.cancel_timer(key, io);
-                    let deadline = io.now().after(PROXY_HEADER_MAX);
-                    self.set_session_timer(key, TimerKind::Keepalive, deadline, io);
-                }
-            }
+            Ok(Beginning::Incomplete) => {}
             Ok(Beginning::Absent) => {
                 let input = self.take_input(key);
                 self.begin_behind_proxy(key, &input, io);
@@ -202,13 +194,13 @@ impl Shard {
         let Some(transport) = session.transport.as_mut() else { return false };
         match transport.stage {
             Stage::Open => return false,
-            Stage::Proxy if !transport.input.is_empty() || transport.skip_bytes > 0 => {
-                let problem = format!("{}: i/o timeout", proxy_protocol::missing(&transport.input));
+            Stage::Proxy => {
+                // Silence is told like an end: upstream's words.
+                let is_silent = transport.input.is_empty() && transport.skip_bytes == 0;
+                let end = if is_silent { "EOF" } else { "i/o timeout" };
+                let problem = format!("{}: {end}", proxy_protocol::missing(&transport.input));
                 self.refuse_proxy_header(key, &problem, io);
             }
-            Stage::Proxy if self.options.info.auth_required => return false,
-            // Silent so far: there is no header, or it will come.
-            Stage::Proxy => self.start_clock(key, io),
             Stage::AwaitingFirst => {
                 transport.stage = Stage::Deciding;
                 self.greet(key, io);
@@ -233,7 +225,9 @@ impl Shard {
         let Some(transport) = session.transport.as_mut() else { return };
         match transport.stage {
             Stage::Proxy => {
-                let problem = format!("{}: {}", proxy_protocol::missing(&transport.input), end_text(end));
+                let is_cut = end == End::Eof && proxy_protocol::is_cut(&transport.input);
+                let end = if is_cut { "unexpected EOF" } else { end_text(end) };
+                let problem = format!("{}: {end}", proxy_protocol::missing(&transport.input));
                 self.refuse_proxy_header(key, &problem, io);
             }
             // What is at the worker may complete what came before the end; not so when the connection failed.

@@ -10,6 +10,8 @@ use crate::session::keepalive::TimerKind;
 use crate::shard::Shard;
 use petrel_protocol::client::ClosedReason;
 use petrel_runtime::Io;
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// Bytes of a handshake that are kept while a worker has the channel; a client that sends more is not read until it
@@ -131,6 +133,11 @@ impl Shard {
     fn handshake_is_complete(&mut self, key: u32, peer: TlsPeer, io: &mut Io<'_, Mail>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let label = session.label();
+        let pinned = self.options.tls.as_ref().and_then(|tls| tls.pinned.as_ref());
+        if pinned.is_some_and(|pinned| !is_pinned(&peer, pinned, &label)) {
+            self.refuse_handshake(key, "certificate not pinned", io);
+            return;
+        }
         tracing::debug!("{label} - TLS handshake complete");
         tracing::debug!("{label} - TLS version {}, cipher suite {}", peer.version, peer.cipher_suite);
         if let Some(transport) = session.transport.as_mut() {
@@ -166,11 +173,7 @@ impl Shard {
         for (key, session) in self.sessions.iter() {
             let peer = session.transport.as_ref().and_then(|transport| transport.peer.as_ref());
             let Some(peer) = peer else { continue };
-            let certificate = peer.certificates.first();
-            if !certificate.is_some_and(|certificate| pinned.contains(&certificate.key_digest)) {
-                let digest = certificate.map(|certificate| digest_text(&certificate.key_digest));
-                let digest = digest.unwrap_or_default();
-                tracing::debug!("{} - Failed pinned cert test for key id: {digest}", session.label());
+            if !is_pinned(peer, &pinned, &session.label()) {
                 unpinned.push(key);
             }
         }
@@ -181,6 +184,20 @@ impl Shard {
             self.fail(key, None, ClosedReason::TlsHandshakeFailure, io);
         }
     }
+}
+
+/// Whether a client's certificate has one of these keys; says which it has, when not.
+fn is_pinned(peer: &TlsPeer, pinned: &BTreeSet<[u8; 32]>, label: &impl Display) -> bool {
+    let Some(certificate) = peer.certificates.first() else {
+        tracing::debug!("{label} - Failed pinned cert test as client did not provide a certificate");
+        return false;
+    };
+    let is_pinned = pinned.contains(&certificate.key_digest);
+    if !is_pinned {
+        let digest = digest_text(&certificate.key_digest);
+        tracing::debug!("{label} - Failed pinned cert test for key id: {digest}");
+    }
+    is_pinned
 }
 
 /// Whether the client speaks something else than TLS: the type of its first record, or the version, is none of TLS.

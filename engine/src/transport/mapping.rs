@@ -32,12 +32,13 @@ impl Shard {
             tracing::debug!("{label} - User required in cert, no peer certificates found");
             return Err(NoUser);
         };
-        let Some(user) = tls.user_of(names, |name| directory.user(name).is_some()) else {
-            let subject = names.as_text.last().map_or("", String::as_str);
-            tracing::debug!("{label} - User in cert [{subject:?}], not found");
+        let Some((user, found_by)) = tls.user_of(names, |name| directory.user(name).is_some()) else {
+            tracing::debug!("{label} - User in cert [{:?}], not found", names.text);
             return Err(NoUser);
         };
-        tracing::debug!("{label} - Using certificate for auth [{user:?}]");
+        if let Some(what) = found_by.shown() {
+            tracing::debug!("{label} - Using {what} for auth [{user:?}]");
+        }
         if !connect.user.is_empty() {
             tracing::warn!("User {:?} found in connect proto, but user required from cert", connect.user);
         }

@@ -17,7 +17,7 @@ mod options;
 mod rate;
 mod records;
 
-pub use certificate::{CertificateNames, PeerCertificate, TlsPeer, digest_text};
+pub use certificate::{CertificateNames, FoundBy, PeerCertificate, TlsPeer, digest_text};
 pub use channel::{ChannelError, Handshake, SecureChannel, SecureChannels};
 pub use distinguished_name::DistinguishedName;
 pub use job::{HandshakeAnswer, HandshakeJob};

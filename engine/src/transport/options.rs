@@ -1,6 +1,6 @@
 //! TLS as the engine is told of it.
 
-use super::certificate::CertificateNames;
+use super::certificate::{CertificateNames, FoundBy};
 use super::distinguished_name::DistinguishedName;
 use super::{ConnectionRate, SecureChannels};
 use petrel_config::HandshakeFirst;
@@ -22,7 +22,7 @@ pub struct TlsOptions {
     /// The certificate says which user a client is.
     pub maps_certificates: bool,
     /// Digests of public keys (SHA-256 of SubjectPublicKeyInfo) of which a client's certificate must have one. `None`:
-    /// any. New handshakes are checked by the channel, open connections when this changes.
+    /// any. Handshakes are checked, and open connections when this changes.
     pub pinned: Option<BTreeSet<[u8; 32]>>,
     /// How many may begin a second; `None`: any number.
     pub rate: Option<Arc<ConnectionRate>>,
@@ -58,11 +58,23 @@ impl SubjectIndex {
 
 impl TlsOptions {
     /// The user that a certificate stands for (reference: security.md, section 4). `is_user` knows all names.
-    pub fn user_of(&self, names: &CertificateNames, is_user: impl Fn(&str) -> bool) -> Option<String> {
-        let found = names.alternative.iter().find(|name| is_user(name)).map(String::as_str);
-        let found = found.or_else(|| self.users_by_subject.find(&names.subject));
-        let found = found.or_else(|| names.as_text.iter().find(|name| is_user(name)).map(String::as_str));
-        found.map(str::to_owned)
+    pub fn user_of(
+        &self,
+        names: &CertificateNames,
+        is_user: impl Fn(&str) -> bool,
+    ) -> Option<(String, FoundBy)> {
+        let one_of =
+            |names: &[String], by| names.iter().find(|name| is_user(name)).map(|name| (name.clone(), by));
+        let by_subject = || {
+            let user = self.users_by_subject.find(names.subject.as_ref()?)?;
+            Some((user.to_owned(), FoundBy::Subject))
+        };
+        one_of(&names.emails, FoundBy::Email)
+            .or_else(|| one_of(&names.dns_names, FoundBy::DnsName))
+            .or_else(|| one_of(&names.uris, FoundBy::Uri))
+            .or_else(by_subject)
+            .or_else(|| one_of(names.text_with_components.as_slice(), FoundBy::Subject))
+            .or_else(|| one_of(std::slice::from_ref(&names.text), FoundBy::Text))
     }
 }
 
@@ -92,11 +104,14 @@ mod tests {
             users_by_subject: SubjectIndex::new(users.iter().copied()),
         };
         let names = CertificateNames {
-            alternative: ["bob@example.com", "app.example.com", "spiffe://x/y"].map(str::to_owned).into(),
-            subject: DistinguishedName::parse("O=Org,OU=Unit,CN=app").unwrap(),
-            as_text: vec!["CN=app,OU=Unit,O=Org".into()],
+            emails: vec!["bob@example.com".into()],
+            dns_names: vec!["app.example.com".into()],
+            uris: vec!["spiffe://x/y".into()],
+            subject: DistinguishedName::parse("CN=app,OU=Unit,O=Org"),
+            text_with_components: Option::None,
+            text: "CN=app,OU=Unit,O=Org".into(),
         };
-        options.user_of(&names, |name| users.contains(&name))
+        options.user_of(&names, |name| users.contains(&name)).map(|(user, _)| user)
     }
 
     #[test]
@@ -110,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_subject_is_found_in_any_order_and_best_in_its_own() {
-        let (own, other) = ("O=Org, OU=Unit, CN=app", "ou=Unit,O=Org,CN=app");
+        let (own, other) = ("CN=app, OU=Unit, O=Org", "O=Org,ou=Unit,CN=app");
         assert_eq!(mapped(&[other]).as_deref(), Some(other));
         assert_eq!(mapped(&[other, own]).as_deref(), Some(own));
         assert_eq!(mapped(&["O=org,OU=Unit,CN=app"]), Option::None, "values are compared as they are");

@@ -6,8 +6,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-/// Attribute types of subjects: object id, short name.
-const SHORT_NAMES: [(&str, &str); 12] = [
+/// Attribute types of subjects that have a name in upstream: object id, name.
+const SHORT_NAMES: [(&str, &str); 11] = [
     ("2.5.4.3", "CN"),
     ("2.5.4.5", "SERIALNUMBER"),
     ("2.5.4.6", "C"),
@@ -19,11 +19,13 @@ const SHORT_NAMES: [(&str, &str); 12] = [
     ("2.5.4.17", "POSTALCODE"),
     (DOMAIN_COMPONENT, "DC"),
     ("0.9.2342.19200300.100.1.1", "UID"),
-    ("1.2.840.113549.1.9.1", "EMAILADDRESS"),
 ];
 const DOMAIN_COMPONENT: &str = "0.9.2342.19200300.100.1.25";
-/// The types that Go shows of a subject, in its order.
-const SHOWN: [&str; 9] = ["SERIALNUMBER", "CN", "POSTALCODE", "STREET", "ST", "L", "OU", "O", "C"];
+/// The types that Go knows of a subject, in the order in which it shows them.
+const SHOWN: [&str; 9] = ["SERIALNUMBER", "CN", "OU", "O", "POSTALCODE", "STREET", "L", "ST", "C"];
+/// ASN.1 tags of strings: printable, UTF-8.
+const PRINTABLE_STRING: u8 = 0x13;
+const UTF8_STRING: u8 = 0x0c;
 
 fn parsed(der: &[u8]) -> Option<X509Certificate<'_>> {
     X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate)
@@ -43,7 +45,7 @@ pub fn not_after(der: &[u8]) -> Option<i64> {
 pub fn shown(der: &[u8]) -> PeerCertificate {
     let certificate = parsed(der);
     let key = certificate.as_ref().map_or(&[][..], |certificate| certificate.public_key().raw);
-    let subject = certificate.as_ref().map(|certificate| subject_text(&attributes(certificate)));
+    let subject = certificate.as_ref().map(|certificate| shown_subject(&attributes(certificate)));
     PeerCertificate {
         subject: subject.unwrap_or_default(),
         key_digest: Sha256::digest(key).into(),
@@ -54,8 +56,8 @@ pub fn shown(der: &[u8]) -> PeerCertificate {
 /// What a certificate may be a user by.
 pub fn names(der: &[u8]) -> Option<CertificateNames> {
     let certificate = parsed(der)?;
-    let (emails, dns, uris) = alternative(&certificate);
-    let attributes = attributes(&certificate);
+    let (emails, dns_names, uris) = alternative(&certificate);
+    let mut attributes = attributes(&certificate);
     let text = subject_text(&attributes);
     let components: Vec<String> = attributes
         .iter()
@@ -63,13 +65,12 @@ pub fn names(der: &[u8]) -> Option<CertificateNames> {
         .filter(|(kind, _)| kind == "DC")
         .map(|(_, value)| format!("DC={value}"))
         .collect();
-    let mut as_text = Vec::new();
-    if !components.is_empty() {
-        as_text.push(format!("{text},{}", components.join(",")));
-    }
-    as_text.push(text);
-    let subject = DistinguishedName::new(attributes);
-    Some(CertificateNames { alternative: [emails, dns, uris].concat(), subject, as_text })
+    let text_with_components = (!components.is_empty()).then(|| format!("{text},{}", components.join(",")));
+    let is_known =
+        attributes.iter().flatten().all(|(kind, _)| SHORT_NAMES.iter().any(|known| known.1 == kind));
+    attributes.reverse();
+    let subject = is_known.then(|| DistinguishedName::new(attributes));
+    Some(CertificateNames { emails, dns_names, uris, subject, text_with_components, text })
 }
 
 /// E-mail addresses, DNS names and URIs.
@@ -116,6 +117,39 @@ fn subject_text(attributes: &[Vec<(String, String)>]) -> String {
     parts.collect::<Vec<_>>().join(",")
 }
 
+/// A subject as Go's `pkix` shows a certificate's: [`subject_text`], then what Go has no name for, the last part first, by
+/// object id and in DER.
+fn shown_subject(attributes: &[Vec<(String, String)>]) -> String {
+    let others = attributes.iter().flatten().rev().filter(|(kind, _)| !SHOWN.contains(&kind.as_str()));
+    let others = others.map(|(kind, value)| {
+        let id = SHORT_NAMES.iter().find(|(_, short)| short == kind).map_or(kind.as_str(), |(id, _)| *id);
+        let hex: String = string_der(value).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{id}=#{hex}")
+    });
+    let text = Some(subject_text(attributes)).filter(|text| !text.is_empty());
+    text.into_iter().chain(others).collect::<Vec<_>>().join(",")
+}
+
+/// A text in DER, of the type that Go chooses.
+fn string_der(text: &str) -> Vec<u8> {
+    let is_printable =
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte));
+    let mut der = vec![if is_printable { PRINTABLE_STRING } else { UTF8_STRING }];
+    let digits = text.len().to_be_bytes();
+    let digits = &digits[digits.iter().position(|digit| *digit != 0).unwrap_or(digits.len() - 1)..];
+    match (text.len(), u8::try_from(digits.len())) {
+        (0..=0x7f, _) => der.push(digits[0]),
+        (_, Ok(count)) => {
+            der.push(0x80 | count);
+            der.extend_from_slice(digits);
+        }
+        // No text has a length of more than 127 digits.
+        (_, Err(_)) => {}
+    }
+    der.extend_from_slice(text.as_bytes());
+    der
+}
+
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let last = value.chars().count().saturating_sub(1);
@@ -155,11 +189,43 @@ mod tests {
     #[test]
     fn names_come_in_the_order_in_which_they_are_tried() {
         let names = names(certificate().der()).unwrap();
-        assert_eq!(names.alternative, ["bob@example.com", "app.example.com", "spiffe://x/y"]);
-        assert_eq!(names.as_text, ["CN=app,OU=Unit,O=Org\\, Inc,DC=com", "CN=app,OU=Unit,O=Org\\, Inc"]);
-        let subject = DistinguishedName::parse("CN=app,DC=com,O=Org\\, Inc,OU=Unit");
-        assert_eq!(Some(names.subject), subject);
+        assert_eq!(names.emails, ["bob@example.com"]);
+        assert_eq!(names.dns_names, ["app.example.com"]);
+        assert_eq!(names.uris, ["spiffe://x/y"]);
+        assert_eq!(names.text_with_components.as_deref(), Some("CN=app,OU=Unit,O=Org\\, Inc,DC=com"));
+        assert_eq!(names.text, "CN=app,OU=Unit,O=Org\\, Inc");
+        assert!(names.subject.is_some());
+        assert_eq!(names.subject, DistinguishedName::parse("CN=app,OU=Unit,O=Org\\, Inc,DC=com"));
         assert_eq!(dns_names(certificate().der()), ["app.example.com"]);
+    }
+
+    #[test]
+    fn subjects_are_shown_in_gos_order_and_notation() {
+        let of = |parts: &[(&str, &str)]| -> Vec<Vec<(String, String)>> {
+            parts.iter().map(|(kind, value)| vec![((*kind).to_owned(), (*value).to_owned())]).collect()
+        };
+        // As upstream showed them.
+        let all = of(&[
+            ("C", "DE"),
+            ("ST", "Be, rlin"),
+            ("L", "Mitte"),
+            ("STREET", "S 1"),
+            ("POSTALCODE", "123"),
+            ("O", "\u{d6}rg"),
+            ("OU", "U"),
+            ("SERIALNUMBER", "77"),
+            ("CN", "n\u{e4}me"),
+            ("UID", "u7"),
+        ]);
+        let text = "SERIALNUMBER=77,CN=n\u{e4}me,OU=U,O=\u{d6}rg,POSTALCODE=123,STREET=S 1,L=Mitte,ST=Be\\, rlin,C=DE";
+        assert_eq!(subject_text(&all), text);
+        assert_eq!(shown_subject(&all), format!("{text},0.9.2342.19200300.100.1.1=#13027537"));
+        let mail = of(&[("DC", "com"), ("DC", "example"), ("CN", "app"), ("1.2.840.113549.1.9.1", "x@y.z")]);
+        let expected = "CN=app,1.2.840.113549.1.9.1=#0c057840792e7a,0.9.2342.19200300.100.1.25=#13076578616d706c65,\
+                        0.9.2342.19200300.100.1.25=#1303636f6d";
+        assert_eq!(shown_subject(&mail), expected);
+        assert_eq!(string_der(&"a".repeat(300))[..4], [0x13, 0x82, 1, 44]);
+        assert_eq!(string_der(""), [0x13, 0]);
     }
 
     #[test]

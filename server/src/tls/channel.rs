@@ -1,5 +1,6 @@
 //! A rustls connection as the engine's channel.
 
+use super::hello::Offer;
 use super::recipe::Recipe;
 use super::trust::{ClientVerifier, Remark};
 use super::{certificate, suites};
@@ -8,8 +9,7 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{AlertDescription, CertificateError, Error};
-use std::collections::BTreeSet;
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use std::sync::Arc;
 
 /// What a record has beside its payload at most: head, nonce of TLS 1.2, type, tag.
@@ -30,8 +30,6 @@ pub struct Rules {
     pub recipe: Recipe,
     /// Who may come, when clients have to show a certificate.
     pub verifier: Option<ClientVerifier>,
-    /// Digests of public keys of which a client has to have one.
-    pub pinned: Option<BTreeSet<[u8; 32]>>,
     /// Certificates name users.
     pub maps: bool,
 }
@@ -51,6 +49,7 @@ impl SecureChannels for Channels {
             connection,
             rules,
             remark,
+            offer: None,
             pending: Vec::new(),
             early_plain: Vec::new(),
             closed: false,
@@ -63,6 +62,8 @@ struct Channel {
     rules: Arc<Rules>,
     /// What the verifier has to say beyond rustls' error.
     remark: Option<Remark>,
+    /// What the client offered, until the handshake is complete.
+    offer: Option<Offer>,
     /// Records, and messages of the handshake over several records, that are not complete. rustls remembers how much of
     /// them it has seen, so they are shown to it whatever is asked of it.
     pending: Vec<u8>,
@@ -143,13 +144,33 @@ impl Channel {
                     while self.connection.wants_write() {
                         let _ = self.step(&mut input[used..], None, output);
                     }
-                    let remark = self.remark.as_ref().and_then(Remark::take);
-                    break Err(remark.map_or_else(|| told(error), ChannelError));
+                    break Err(self.told(error));
                 }
             }
         };
         input.drain(..used);
         result
+    }
+
+    /// An error in the words of upstream's log.
+    fn told(&self, error: Error) -> ChannelError {
+        if let Some(remark) = self.remark.as_ref().and_then(Remark::take) {
+            return ChannelError(remark);
+        }
+        let (Error::PeerIncompatible(problem), Some(offer)) = (&error, &self.offer) else {
+            return told(error);
+        };
+        ChannelError(match problem {
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::SupportedVersionsExtensionRequired => offer.unsupported_versions(),
+            PeerIncompatible::NoCipherSuitesInCommon => offer.no_suite(),
+            PeerIncompatible::NoKxGroupsInCommon => offer.no_key_exchange(),
+            PeerIncompatible::NoSignatureSchemesInCommon => {
+                "tls: peer doesn't support any of the certificate's signature algorithms".into()
+            }
+            _ => return told(error),
+        })
     }
 
     /// Writes when it may, which is at once after the handshake, behind what rustls has to say itself.
@@ -173,16 +194,11 @@ impl Channel {
     }
 
     /// Who the peer is, after the handshake.
-    fn peer(&self) -> Result<TlsPeer, ChannelError> {
+    fn peer(&self) -> TlsPeer {
         let chain = self.connection.peer_certificates().unwrap_or_default();
         let certificates: Box<[_]> = chain.iter().map(|der| certificate::shown(der)).collect();
-        if let Some(pinned) = &self.rules.pinned
-            && !certificates.first().is_some_and(|own| pinned.contains(&own.key_digest))
-        {
-            return Err(ChannelError("certificate not pinned".into()));
-        }
         let own = chain.first().filter(|_| self.rules.maps);
-        Ok(TlsPeer {
+        TlsPeer {
             version: suites::version_name(self.connection.protocol_version()),
             cipher_suite: self
                 .connection
@@ -190,7 +206,7 @@ impl Channel {
                 .map_or("unknown", |suite| suites::standard_name(suite.suite())),
             names: own.and_then(|der| certificate::names(der)).map(Box::new),
             certificates,
-        })
+        }
     }
 }
 
@@ -198,13 +214,17 @@ impl SecureChannel for Channel {
     fn handshake(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Handshake, ChannelError> {
         let mut pending = std::mem::take(&mut self.pending);
         pending.extend_from_slice(input);
+        if self.offer.is_none() {
+            self.offer = Offer::read(&pending);
+        }
         let result = self.go_on(&mut pending, None, output, |channel| !channel.connection.is_handshaking());
         self.pending = pending;
         result?;
         if self.connection.is_handshaking() {
             return if self.closed { Err(ChannelError("EOF".into())) } else { Ok(Handshake::Pending) };
         }
-        let peer = self.peer()?;
+        self.offer = None;
+        let peer = self.peer();
         // The tickets. What came behind the handshake is opened with them, and handed out by `open`.
         let mut pending = std::mem::take(&mut self.pending);
         let result = self.go_on(&mut pending, None, output, |_| false);

@@ -3,7 +3,7 @@
 use super::channel::{Channels, Rules};
 use super::recipe::Recipe;
 use super::resolver::ByName;
-use super::trust::{ClientVerifier, Trust, public_key_info};
+use super::trust::{ClientVerifier, Trust, is_same_kind, public_key_info};
 use super::{certificate, pem, suites};
 use petrel_config::TlsOptions;
 use petrel_engine::transport::{self, ConnectionRate, SubjectIndex};
@@ -68,8 +68,13 @@ impl Tls {
         };
         // Each with tickets of its own: one that monitoring gave out, without asking who it is, lets nobody in here.
         let (recipe, monitoring) = (recipe()?, recipe()?.shared());
-        let pinned = options.pinned_certs.as_ref().map(|pins| digests(pins)).transpose()?;
-        let channels = Channels(Arc::new(Rules { recipe, verifier, pinned: pinned.clone(), maps }));
+        let pinned = options
+            .pinned_certs
+            .as_ref()
+            .filter(|pins| !pins.is_empty())
+            .map(|pins| digests(pins))
+            .transpose()?;
+        let channels = Channels(Arc::new(Rules { recipe, verifier, maps }));
         let rate = options.connection_rate_limit;
         let engine = transport::TlsOptions {
             channels: Arc::new(channels),
@@ -109,8 +114,9 @@ fn pair(cert_file: &str, key_file: &str, provider: &CryptoProvider) -> Result<Ce
     let wanted = chain.first().and_then(|der| public_key_info(der));
     let wanted = wanted.ok_or_else(|| "x509: malformed certificate".to_owned())?;
     // Some keys do not tell; what is wrong with them shows in the first handshake.
-    if key.public_key().is_some_and(|found| found.as_ref() != wanted) {
-        return Err("tls: private key does not match public key".into());
+    if let Some(found) = key.public_key().filter(|found| found.as_ref() != wanted) {
+        let kind = if is_same_kind(&found, &wanted) { "" } else { " type" };
+        return Err(format!("tls: private key{kind} does not match public key{kind}"));
     }
     Ok(CertifiedKey::new(chain, key))
 }

@@ -3,6 +3,7 @@
 mod certificate;
 mod channel;
 mod configuration;
+mod hello;
 mod https;
 mod pem;
 mod recipe;

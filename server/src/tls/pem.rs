@@ -6,6 +6,9 @@ use rustls::pki_types::{
 };
 use std::fs;
 
+/// What a key with a password begins with; there is no way to give the password.
+const ENCRYPTED_KEY: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+
 /// One block of a PEM file.
 struct Block {
     kind: SectionKind,
@@ -81,9 +84,14 @@ pub fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> 
 /// # Errors
 /// When the file cannot be read or has none in it.
 pub fn key(path: &str) -> Result<PrivateKeyDer<'static>, String> {
-    let mut blocks = blocks(&read(path)?);
+    let text = read(path)?;
+    let mut blocks = blocks(&text);
     let Some(at) = blocks.iter().position(|block| is_key(block.kind)) else {
         return Err(match blocks.as_slice() {
+            // Go finds the block and cannot open it.
+            [] if text.windows(ENCRYPTED_KEY.len()).any(|window| window == ENCRYPTED_KEY) => {
+                "tls: failed to parse private key".into()
+            }
             [] => "tls: failed to find any PEM data in key input".into(),
             [other] if other.kind == SectionKind::Certificate => {
                 "tls: found a certificate rather than a key in the PEM for the private key".into()

@@ -5,6 +5,8 @@ pub mod authority;
 pub mod bus;
 pub mod recorded;
 pub mod shapes;
+pub mod upstream;
+pub mod workshop;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -153,7 +155,9 @@ impl Server {
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        let body = if is_chunked { whole(body) } else { body.to_owned() };
+        Answer { status, head: head.to_owned(), body }
     }
 
     /// The JSON at a path of monitoring.
@@ -162,6 +166,17 @@ impl Server {
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
     }
+}
+
+/// A body without the lengths of its pieces. Upstream sends long answers in pieces.
+fn whole(mut chunked: &str) -> String {
+    let mut body = String::new();
+    while let Some((length, rest)) = chunked.split_once("\r\n") {
+        let bytes = usize::from_str_radix(length, 16).unwrap();
+        body.push_str(&rest[..bytes]);
+        chunked = rest[bytes..].strip_prefix("\r\n").unwrap();
+    }
+    body
 }
 
 impl Drop for Server {

@@ -77,6 +77,12 @@ pub(super) fn public_key(info: &[u8]) -> Option<AlgorithmAndBits<'_>> {
     algorithm_and_bits(sequence(info)?.0)
 }
 
+/// Whether two public keys (SubjectPublicKeyInfo, DER) are of one algorithm, whatever its parameters.
+pub fn is_same_kind(one: &[u8], other: &[u8]) -> bool {
+    let kind = |info| element(public_key(info)?.algorithm).map(|(_, id, _, _)| id);
+    kind(one) == kind(other)
+}
+
 /// The public key (SubjectPublicKeyInfo, DER) that a certificate of any version is for.
 pub fn public_key_info(certificate: &[u8]) -> Option<Vec<u8>> {
     use x509_parser::prelude::{FromDer, X509Certificate};

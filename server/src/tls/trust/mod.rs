@@ -12,4 +12,4 @@ mod refusal;
 
 pub use chain::Trust;
 pub use client_verifier::{ClientVerifier, Remark};
-pub use der::public_key_info;
+pub use der::{is_same_kind, public_key_info};
