@@ -25,7 +25,7 @@ const (
 )
 
 type options struct {
-	server                           string
+	server, tlsCA                    string
 	mode                             string
 	size                             int
 	publishers, subscribers, clients int
@@ -41,6 +41,7 @@ type result struct {
 func main() {
 	var o options
 	flag.StringVar(&o.server, "server", "127.0.0.1:4222", "host:port")
+	flag.StringVar(&o.tlsCA, "tls-ca", "", "speak TLS, and trust the authorities of this PEM file")
 	flag.StringVar(&o.mode, "mode", "fan", "fan or request")
 	flag.IntVar(&o.size, "size", 128, "bytes of a payload")
 	flag.IntVar(&o.publishers, "publishers", 1, "connections that publish")
@@ -87,8 +88,12 @@ func must(err error) {
 }
 
 func connect(o options) *nats.Conn {
-	connection, err := nats.Connect("nats://"+o.server, nats.ErrorHandler(
-		func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Fatal(err) }))
+	settings := []nats.Option{nats.ErrorHandler(
+		func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Fatal(err) })}
+	if o.tlsCA != "" {
+		settings = append(settings, nats.RootCAs(o.tlsCA))
+	}
+	connection, err := nats.Connect("nats://"+o.server, settings...)
 	must(err)
 	return connection
 }

@@ -43,6 +43,9 @@ pub fn run<R: DeserializeOwned>(server: &Server, options: &[String], core: Optio
     let mut command = Command::new(std::env::current_exe().context("this program's own path")?);
     command.arg(WORD).args(options).args(["--server", &server.address(), "--format", "json", "--quiet"]);
     command.args(["--server-pid", &server.pid().to_string()]);
+    if let Some(file) = server.tls_ca() {
+        command.arg("--tls-ca").arg(file);
+    }
     if let Some(core) = core {
         command.args(["--core", &core.to_string()]);
     }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 pub mod confinement;
 pub mod flamegraph;
 pub mod folded;

@@ -36,6 +36,26 @@ pub fn filter(threads: &[i32]) -> String {
     terms.join("||")
 }
 
+/// The same stacks without the scheduler's own frames, which are the innermost of each: what led there is the last
+/// function outside of it.
+pub fn callers(folded: &Folded) -> Folded {
+    let mut callers = Folded::default();
+    for (stack, weight) in folded.iter() {
+        let frames: Vec<&str> = stack.split(';').collect();
+        let end = frames.iter().rposition(|frame| !is_scheduler(frame)).map_or(frames.len(), |last| last + 1);
+        let inner: Vec<String> =
+            frames[1.min(end)..end].iter().rev().map(|&frame| frame.to_owned()).collect();
+        callers.add(frames[0], &inner, weight);
+    }
+    callers
+}
+
+fn is_scheduler(frame: &str) -> bool {
+    ["__schedule", "schedule", "preempt_schedule", "__cond_resched"].contains(&frame)
+        || frame.starts_with("schedule_")
+        || frame.starts_with("preempt_schedule_")
+}
+
 fn parse(header: &str) -> Option<Switch> {
     let (before, event) = header.split_once(": sched:sched_switch:")?;
     let (seconds, fraction) = before.rsplit_once(' ')?.1.split_once('.')?;
@@ -64,6 +84,12 @@ mod tests {
         let script = switch("10.000100", 7, 0) + &switch("10.000350", 0, 7) + &switch("10.000360", 7, 9);
         let folded = fold(&script, &[7, 8]);
         assert_eq!(folded.render(), "petrel;main;wait;__schedule 250\n");
+    }
+
+    #[test]
+    fn a_wait_is_of_whom_called_the_scheduler() {
+        let folded = Folded::parse("petrel;main;wait;schedule;__schedule 250\n");
+        assert_eq!(callers(&folded).render(), "petrel;main;wait 250\n");
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub fn run(
 ) -> Result<Measurement> {
     let mut command = Command::new(program);
     command.args(["--server", &server.address()]).args(options);
+    if let Some(file) = server.tls_ca() {
+        command.arg("--tls-ca").arg(file);
+    }
     command.args(["--warmup", &milliseconds(warmup), "--duration", &milliseconds(duration)]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let core = core.map(|core| [core]);

@@ -27,12 +27,16 @@ pub struct Results {
     pub upstream_version: String,
     /// Command line of both servers, the binary and the port apart.
     pub server_options: String,
+    /// What the configuration file of both servers says where connections speak TLS.
+    pub tls_configuration: String,
     /// Turns of each server.
     pub rounds: usize,
     /// Time measured in a turn, in seconds.
     pub duration_s: f64,
     /// A smoke run: figures show that it works, not how fast it is.
     pub is_quick: bool,
+    /// Everything that was asked for has run.
+    pub is_complete: bool,
     /// One for each scenario and layout.
     pub rows: Vec<Row>,
 }
@@ -116,6 +120,9 @@ impl Results {
             self.rounds, self.duration_s
         ));
         line(format!("Both servers: `{}`, all else as by default.", self.server_options));
+        if self.rows.iter().any(Row::is_over_tls) {
+            line(format!("Over TLS: and `-c` with `{}`, one certificate for both.", self.tls_configuration));
+        }
         line(
             "Layouts: *pinned* has the server on core 0 and the generator on core 1; *shared* has both on all cores."
                 .to_owned(),
@@ -127,6 +134,9 @@ impl Results {
         }
         if self.is_quick {
             line("\n**A quick run: it shows that everything works; its figures are noisy.**".to_owned());
+        }
+        if !self.is_complete {
+            line("\n**This run was interrupted: it has what was measured until then.**".to_owned());
         }
         for table in TABLES {
             let rows: Vec<&Row> = self.rows.iter().filter(|row| table.takes(row)).collect();
@@ -143,7 +153,8 @@ impl Results {
         out
     }
 
-    /// Writes the result as JSON into `folder`, under a name with the time.
+    /// Writes the result as JSON into `folder`, under a name with the time at which it began: what was written there
+    /// before is replaced as a whole, so that a run which ends at any moment leaves a record that parses.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -151,9 +162,20 @@ impl Results {
         fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
         let path = folder.join(format!("compare-{}.json", self.began.replace(':', "-")));
         let text = serde_json::to_string_pretty(self).context("the result as JSON")?;
-        fs::write(&path, text + "\n").with_context(|| format!("{}", path.display()))?;
+        replace(&path, &(text + "\n"))?;
         Ok(path)
     }
+}
+
+/// Writes `text` to `path`: whoever reads it finds what was there before, or all of this.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    fs::write(&partial, text).with_context(|| format!("{}", path.display()))?;
+    fs::rename(&partial, path).with_context(|| format!("{}", path.display()))
 }
 
 impl Table {
@@ -208,9 +230,11 @@ mod tests {
             background_cores: 0.0,
             upstream_version: "2.15.2".to_owned(),
             server_options: "-a 127.0.0.1 -p PORT".to_owned(),
+            tls_configuration: "tls {}".to_owned(),
             rounds: 3,
             duration_s: 3.0,
             is_quick: false,
+            is_complete: true,
             rows: vec![
                 row("1:1-16", Metric::Rate),
                 row("idle", Metric::BytesEach),
@@ -242,5 +266,36 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value["rows"][0]["petrel"]["median"]["values"]["rate_per_s"], 2.0);
         fs::remove_dir_all(folder).expect("a temporary folder");
+    }
+
+    #[test]
+    fn each_row_is_recorded_in_the_same_file() {
+        let folder = std::env::temp_dir().join(format!("petrel-perf-test-rows-{}", std::process::id()));
+        let mut results = results();
+        let rows = std::mem::take(&mut results.rows);
+        results.is_complete = false;
+        let count = rows.len();
+        for row in rows {
+            results.rows.push(row);
+            results.store(&folder).expect("a temporary folder");
+        }
+        assert!(results.markdown().contains("interrupted"));
+        let files: Vec<_> = fs::read_dir(&folder).expect("a folder").flatten().collect();
+        assert_eq!(files.len(), 1);
+        let text = fs::read_to_string(files[0].path()).expect("just written");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(value["rows"].as_array().map(Vec::len), Some(count));
+        assert_eq!(value["is_complete"], false);
+        fs::remove_dir_all(folder).expect("a temporary folder");
+    }
+
+    #[test]
+    fn rows_over_tls_tell_the_configuration() {
+        let mut results = results();
+        assert!(!results.markdown().contains("Over TLS"));
+        let side = || Side::new(vec![Measurement::of(Metric::Rate, 1.0)], None);
+        let scenario = Scenario::find("1:1-128-tls").expect("a scenario");
+        results.rows.push(Row::new(scenario, "pinned", String::new(), side(), side()));
+        assert!(results.markdown().contains("Over TLS: and `-c` with `tls {}`"));
     }
 }

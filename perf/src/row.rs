@@ -90,6 +90,11 @@ impl Row {
         Scenario::find(self.scenario).is_some_and(|found| matches!(found.kind, Kind::PublicClient(_)))
     }
 
+    /// Whether its connections spoke TLS.
+    pub fn is_over_tls(&self) -> bool {
+        Scenario::find(self.scenario).is_some_and(|found| found.is_over_tls)
+    }
+
     /// Petrel's median over upstream's.
     pub fn ratio(&self, metric: Metric) -> Option<f64> {
         let base = self.upstream.median.values.get(&metric).filter(|base| **base > 0.0)?;

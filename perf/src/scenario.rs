@@ -50,6 +50,8 @@ pub struct Scenario {
     pub kind: Kind,
     /// Runs in `--quick` too.
     pub is_quick: bool,
+    /// All connections speak TLS.
+    pub is_over_tls: bool,
     /// What petrel must reach.
     pub targets: &'static [Target],
 }
@@ -81,6 +83,8 @@ pub const SCENARIOS: &[Scenario] = &[
     half("1:1-16-half", "1:1, 16 B, half rate", "1:1-16", false),
     load("1:1-128", "1:1, 128 B", "fan --size 128", true, &[cpu(0.25), rate(4.0)]),
     half("1:1-128-half", "1:1, 128 B, half rate", "1:1-128", true),
+    load("1:1-128-tls", "1:1, 128 B over TLS", "fan --size 128", true, &[cpu(0.40), rate(2.0)]).over_tls(),
+    half("1:1-128-tls-half", "1:1, 128 B over TLS, half rate", "1:1-128-tls", false).over_tls(),
     load("1:1-16k", "1:1, 16 KiB", "fan --size 16K", false, &[cpu(0.65), rate(1.25)]),
     half("1:1-16k-half", "1:1, 16 KiB, half rate", "1:1-16k", false),
     load(
@@ -122,6 +126,7 @@ pub const SCENARIOS: &[Scenario] = &[
         title: "memory after start",
         kind: Kind::Start,
         is_quick: true,
+        is_over_tls: false,
         targets: &[Target::new(Metric::StartMemory, Bound::AtMost(20e6))],
     },
     Scenario {
@@ -129,17 +134,28 @@ pub const SCENARIOS: &[Scenario] = &[
         title: "idle connection",
         kind: Kind::IdleConnections(10_000, 50_000),
         is_quick: true,
+        is_over_tls: false,
         targets: &[Target::new(Metric::BytesEach, Bound::AtMost(3_000.0))],
+    },
+    Scenario {
+        name: "idle-tls",
+        title: "idle TLS connection",
+        kind: Kind::IdleConnections(1_000, 20_000),
+        is_quick: true,
+        is_over_tls: true,
+        targets: &[Target::new(Metric::BytesEach, Bound::AtMost(12_000.0))],
     },
     Scenario {
         name: "subscriptions",
         title: "unique literal subscription",
         kind: Kind::Subscriptions(100_000, 1_000_000),
         is_quick: true,
+        is_over_tls: false,
         targets: &[Target::new(Metric::BytesEach, Bound::AtMost(200.0))],
     },
     public("go-1:1-16", "1:1, 16 B", "--size 16", &[cpu(0.24), rate(1.37)]),
     public("go-1:1-128", "1:1, 128 B", "--size 128", &[cpu(0.24), rate(1.38)]),
+    public("go-1:1-128-tls", "1:1, 128 B over TLS", "--size 128", &[cpu(0.40), rate(1.2)]).over_tls(),
     public("go-1:4-128", "1:4, 128 B, a delivery", "--size 128 --subscribers 4", &[cpu(0.333), rate(1.33)]),
     public(
         "go-4:4-128",
@@ -163,6 +179,7 @@ pub const SCENARIOS: &[Scenario] = &[
             },
         ),
         is_quick: false,
+        is_over_tls: false,
         targets: &[Target::new(Metric::CostGrowth, Bound::AtMost(FLAT))],
     },
     Scenario {
@@ -179,6 +196,7 @@ pub const SCENARIOS: &[Scenario] = &[
             },
         ),
         is_quick: false,
+        is_over_tls: false,
         targets: &[Target::new(Metric::CostGrowth, Bound::AtMost(FLAT))],
     },
     Scenario {
@@ -186,6 +204,7 @@ pub const SCENARIOS: &[Scenario] = &[
         title: "1:4, 128 B, one receiver stops",
         kind: Kind::SlowReceiver,
         is_quick: true,
+        is_over_tls: false,
         targets: &[
             Target::new(Metric::RateKept, Bound::AtLeast(0.9)),
             Target::new(Metric::StoppedClosed, Bound::AtLeast(1.0)),
@@ -207,7 +226,7 @@ const fn load(
     is_quick: bool,
     targets: &'static [Target],
 ) -> Scenario {
-    Scenario { name, title, kind: Kind::Load(options), is_quick, targets }
+    Scenario { name, title, kind: Kind::Load(options), is_quick, is_over_tls: false, targets }
 }
 
 const fn public(
@@ -216,22 +235,31 @@ const fn public(
     options: &'static str,
     targets: &'static [Target],
 ) -> Scenario {
-    Scenario { name, title, kind: Kind::PublicClient(options), is_quick: false, targets }
+    Scenario { name, title, kind: Kind::PublicClient(options), is_quick: false, is_over_tls: false, targets }
 }
 
 const fn half(name: &'static str, title: &'static str, of: &'static str, is_quick: bool) -> Scenario {
-    Scenario { name, title, kind: Kind::HalfRate(of), is_quick, targets: DELAYS }
+    Scenario { name, title, kind: Kind::HalfRate(of), is_quick, is_over_tls: false, targets: DELAYS }
 }
 
 impl Scenario {
+    /// The same with TLS on all connections.
+    const fn over_tls(self) -> Self {
+        Self { is_over_tls: true, ..self }
+    }
+
     /// The scenario with this name.
     pub fn find(name: &str) -> Option<&'static Self> {
         SCENARIOS.iter().find(|scenario| scenario.name == name)
     }
 
-    /// It looks at memory alone. That includes what each core holds, so that the server gets all cores.
-    pub fn is_of_memory(&self) -> bool {
-        matches!(self.kind, Kind::Start | Kind::IdleConnections(..) | Kind::Subscriptions(..))
+    /// It runs once, with everything on all cores: memory includes what each core holds, and a public client is
+    /// one of several programs of a machine.
+    pub fn is_shared_only(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Start | Kind::IdleConnections(..) | Kind::Subscriptions(..) | Kind::PublicClient(_)
+        )
     }
 
     /// Options of `petrel bench` for its load, where it has one.
@@ -257,6 +285,7 @@ mod tests {
                 let load =
                     SCENARIOS[..index].iter().find(|other| other.name == of).expect("a load stands before");
                 assert!(load.is_quick || !scenario.is_quick, "{}", scenario.name);
+                assert_eq!(load.is_over_tls, scenario.is_over_tls, "{}", scenario.name);
             }
         }
     }

@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use petrel_tools::bench::{Memory, ProcessMeter};
 
+use crate::certificates::Certificates;
 use crate::confinement::{MemoryBound, on_cores};
 
 /// How long a server may take until it accepts.
@@ -29,21 +30,34 @@ const LOG_LINES: usize = 10;
 pub struct Server {
     child: Child,
     port: u16,
-    log: PathBuf,
+    files: Files,
     monitor_port: u16,
+    /// The authority that its clients are to trust, where they speak TLS.
+    tls_ca: Option<PathBuf>,
+}
+
+/// What belongs to one server among the temporary files; it goes with this.
+#[derive(Debug)]
+struct Files {
+    log: PathBuf,
     /// The configuration file of a server that was given one.
     config: Option<PathBuf>,
 }
 
 impl Server {
-    /// Starts `binary` on a free port, on `cores` if given, and under `bound` if given.
+    /// Starts `binary` on a free port and its defaults, on `cores` if given, and under `bound` if given. With
+    /// `certificates` all its clients speak TLS.
     ///
     /// # Errors
     /// When it does not start, ends at once, or does not accept in time; with the end of its log.
-    pub fn start(binary: &Path, cores: Option<&[usize]>, bound: Option<&MemoryBound>) -> Result<Self> {
+    pub fn start(
+        binary: &Path,
+        cores: Option<&[usize]>,
+        bound: Option<&MemoryBound>,
+        certificates: Option<&Certificates>,
+    ) -> Result<Self> {
         let port = free_port()?;
-        let log = std::env::temp_dir().join(format!("petrel-perf-{}-{port}.log", std::process::id()));
-        let output = File::create(&log).with_context(|| format!("the log {}", log.display()))?;
+        let files = Files::new(port, certificates.map(Certificates::server_lines).as_deref())?;
         let mut command = match bound {
             None => Command::new(binary),
             Some(bound) => {
@@ -52,16 +66,12 @@ impl Server {
                 shell
             }
         };
-        command
-            .args(Self::arguments(port))
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().context("the log")?)
-            .stderr(output);
-        let child = on_cores(cores, || {
-            command.spawn().with_context(|| format!("{} does not start", binary.display()))
-        })?;
-        let mut server = Self { child, port, log, monitor_port: 0, config: None };
-        server.wait_until_ready().with_context(|| format!("{}", binary.display()))?;
+        command.args(Self::arguments(port));
+        if let Some(config) = &files.config {
+            command.arg("-c").arg(config);
+        }
+        let mut server = Self::launch(command, binary, cores, port, files)?;
+        server.tls_ca = certificates.map(Certificates::authority);
         Ok(server)
     }
 
@@ -71,19 +81,27 @@ impl Server {
     /// As [`Server::start`].
     pub fn configured(binary: &Path, cores: Option<&[usize]>, config: &str) -> Result<Self> {
         let (port, monitor_port) = (free_port()?, free_port()?);
-        let name = format!("petrel-perf-{}-{port}", std::process::id());
-        let (log, path) = (std::env::temp_dir().join(format!("{name}.log")), std::env::temp_dir().join(name));
-        let output = File::create(&log).with_context(|| format!("the log {}", log.display()))?;
+        let files = Files::new(port, Some(&(Self::listen_lines(port, monitor_port) + config)))?;
         let mut command = Command::new(binary);
-        command.arg("-c").arg(&path).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let config_path = Some(path);
-        let listen = Self::listen_lines(port, monitor_port);
-        fs::write(config_path.as_ref().expect("just set"), listen + config)
-            .context("the configuration file")?;
+        command.arg("-c").args(&files.config);
+        let mut server = Self::launch(command, binary, cores, port, files)?;
+        server.monitor_port = monitor_port;
+        Ok(server)
+    }
+
+    fn launch(
+        mut command: Command,
+        binary: &Path,
+        cores: Option<&[usize]>,
+        port: u16,
+        files: Files,
+    ) -> Result<Self> {
+        let output = File::create(&files.log).with_context(|| format!("the log {}", files.log.display()))?;
+        command.stdin(Stdio::null()).stdout(output.try_clone().context("the log")?).stderr(output);
         let child = on_cores(cores, || {
             command.spawn().with_context(|| format!("{} does not start", binary.display()))
         })?;
-        let mut server = Self { child, port, log, monitor_port, config: config_path };
+        let mut server = Self { child, port, files, monitor_port: 0, tls_ca: None };
         server.wait_until_ready().with_context(|| format!("{}", binary.display()))?;
         Ok(server)
     }
@@ -97,7 +115,7 @@ impl Server {
     /// # Errors
     /// When there is none, or the server has ended.
     pub fn reload(&self, config: &str) -> Result<()> {
-        let path = self.config.as_ref().context("a server without a configuration file")?;
+        let path = self.files.config.as_ref().context("a server without a configuration file")?;
         fs::write(path, Self::listen_lines(self.port, self.monitor_port) + config)?;
         kill(Pid::from_raw(self.pid()), Signal::SIGHUP).context("the server has ended")
     }
@@ -130,6 +148,11 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The authority that its clients are to trust, a file in PEM; without one they speak no TLS.
+    pub fn tls_ca(&self) -> Option<&Path> {
+        self.tls_ca.as_deref()
+    }
+
     /// Its process.
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
@@ -150,7 +173,7 @@ impl Server {
 
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let text = fs::read_to_string(&self.files.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
@@ -179,9 +202,25 @@ impl Drop for Server {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_file(&self.log);
-        if let Some(config) = &self.config {
-            let _ = fs::remove_file(config);
+    }
+}
+
+impl Files {
+    /// Names for the files of the server on `port`, and the configuration file if there is one.
+    fn new(port: u16, config: Option<&str>) -> Result<Self> {
+        let name = std::env::temp_dir().join(format!("petrel-perf-{}-{port}", std::process::id()));
+        let (log, path) = (name.with_extension("log"), name.with_extension("conf"));
+        if let Some(text) = config {
+            fs::write(&path, text).context("the configuration file")?;
+        }
+        Ok(Self { log, config: config.map(|_| path) })
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for file in [Some(&self.log), self.config.as_ref()].into_iter().flatten() {
+            let _ = fs::remove_file(file);
         }
     }
 }
@@ -208,9 +247,9 @@ mod tests {
 
     #[test]
     fn a_binary_that_is_no_server_is_told_with_its_log() {
-        let error = Server::start(Path::new("/bin/echo"), None, None).expect_err("echo ends");
+        let error = Server::start(Path::new("/bin/echo"), None, None, None).expect_err("echo ends");
         assert!(format!("{error:#}").contains("-a 127.0.0.1 -p"), "{error:#}");
-        let error = Server::start(Path::new("/nonexistent"), None, None).expect_err("does not exist");
+        let error = Server::start(Path::new("/nonexistent"), None, None, None).expect_err("does not exist");
         assert!(format!("{error:#}").contains("does not start"), "{error:#}");
     }
 }

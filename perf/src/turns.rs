@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use petrel_tools::bench::{HoldReport, Report};
 
+use crate::certificates::Certificates;
 use crate::generator;
 use crate::machine::Machine;
 use crate::measurement::{Measurement, Metric};
@@ -20,9 +21,6 @@ use crate::server::Server;
 const SETTLE: Duration = Duration::from_secs(2);
 /// Open files that a server needs beside its connections.
 const OTHER_FILES: u64 = 256;
-/// Time that a stopped receiver gets at least: a server may hold some seconds of its messages before it acts.
-const STOPPED_MIN: Duration = Duration::from_secs(4);
-
 /// Where servers and generator run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Layout {
@@ -45,6 +43,8 @@ pub struct Effort {
     pub warmup: Duration,
     /// Time without a PING before held memory is read.
     pub quiet: Duration,
+    /// Time for which a receiver stops to read.
+    pub stopped: Duration,
 }
 
 /// Two servers and what has been found out about them.
@@ -54,6 +54,8 @@ pub struct Turns {
     effort: Effort,
     /// The program of the public client's load, once it was needed.
     public_client: Option<PathBuf>,
+    /// What servers over TLS show, once it was needed.
+    certificates: Option<Certificates>,
     /// Messages a second that upstream took at full speed, by scenario and layout.
     full_rates: BTreeMap<(&'static str, &'static str), f64>,
 }
@@ -88,7 +90,14 @@ impl Drop for Turns {
 impl Turns {
     /// Turns between these two binaries.
     pub fn new(upstream: PathBuf, petrel: PathBuf, effort: Effort) -> Self {
-        Self { upstream, petrel, effort, public_client: None, full_rates: BTreeMap::new() }
+        Self {
+            upstream,
+            petrel,
+            effort,
+            public_client: None,
+            certificates: None,
+            full_rates: BTreeMap::new(),
+        }
     }
 
     /// Runs `scenario` in `layout`.
@@ -136,6 +145,9 @@ impl Turns {
     fn options(&mut self, scenario: &'static Scenario, layout: Layout) -> Result<Vec<String>> {
         let mut options = scenario.load_options().unwrap_or_default();
         let count = |quick: u32, full: u32| if self.effort.is_quick { quick } else { full };
+        if self.certificates.is_none() {
+            self.certificates = Certificates::make_for(scenario)?;
+        }
         match scenario.kind {
             Kind::Load(_) | Kind::Start | Kind::SlowReceiver | Kind::Growth(..) => {}
             Kind::PublicClient(words) => {
@@ -167,6 +179,7 @@ impl Turns {
         let (quick, full) = match scenario.kind {
             Kind::IdleConnections(quick, full) => (quick, full),
             Kind::Growth(_, beside) if beside.is_connection => (beside.many_quick, beside.many),
+            Kind::SlowReceiver => return format!("stopped for {} s", self.effort.stopped.as_secs_f64()),
             _ => return String::new(),
         };
         let wanted = if self.effort.is_quick { quick } else { full };
@@ -197,7 +210,8 @@ impl Turns {
         binary: &Path,
         options: &[String],
     ) -> Result<(Measurement, f64)> {
-        let mut server = Server::start(binary, layout.server_cores(), None)?;
+        let certificates = self.certificates.as_ref().filter(|_| scenario.is_over_tls);
+        let mut server = Server::start(binary, layout.server_cores(), None, certificates)?;
         let result = match scenario.kind {
             Kind::Load(_) | Kind::HalfRate(_) => self.load(&server, layout, options),
             Kind::Growth(_, beside) => self.growth(&server, layout, options, beside),
@@ -246,11 +260,10 @@ impl Turns {
         options: &[String],
     ) -> Result<(Measurement, f64)> {
         let per_receiver = |report: &Report, receivers: f64| report.rate / receivers;
-        let Effort { warmup, duration, .. } = self.effort;
+        let Effort { warmup, duration, stopped, .. } = self.effort;
         let all = self.report(server, layout, options, warmup, duration, &[])?;
         let more = ["--stopped-receivers", "1"];
-        let stopped =
-            self.report(server, layout, options, Duration::ZERO, duration.max(STOPPED_MIN), &more)?;
+        let stopped = self.report(server, layout, options, Duration::ZERO, stopped, &more)?;
         let mut measurement = Measurement::of_load(&stopped);
         let kept = per_receiver(&stopped, 3.0) / per_receiver(&all, 4.0);
         measurement.values.insert(Metric::RateKept, kept);

@@ -8,16 +8,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use petrel_perf::certificates::Certificates;
 use petrel_perf::generator;
 use petrel_perf::machine::{Machine, background_cores};
 use petrel_perf::peers::Peer;
-use petrel_perf::results::Results;
+use petrel_perf::results::{Results, replace};
 use petrel_perf::scenario::{SCENARIOS, Scenario};
 use petrel_perf::server::Server;
 use petrel_perf::turns::{Effort, Layout, Turns};
 
 /// How long is looked at what else runs on the machine.
 const BACKGROUND_LOOK: Duration = Duration::from_millis(500);
+/// Time that a stopped receiver gets at least: a server may hold some seconds of its messages before it acts.
+const STOPPED_SECONDS_MIN: f64 = 4.0;
+/// One run of the generator must end in time.
+const SECONDS_MAX: f64 = 300.0;
 
 /// Compare petrel with upstream's server, by turns in one run.
 #[derive(Parser)]
@@ -32,7 +37,8 @@ struct CommandLine {
     /// Scenarios to run, by name; may be given several times [default: all]
     #[arg(long = "scenario")]
     scenarios: Vec<String>,
-    /// Layouts to run in; may be given several times [default: both, pinned in a quick run]
+    /// Layouts to run in; may be given several times [default: both, pinned in a quick run]; what is of memory alone,
+    /// and loads of the public client, run shared whatever stands here
     #[arg(long = "layout", value_enum)]
     layouts: Vec<Layout>,
     /// Turns of each server [default: 3, 1 in a quick run]
@@ -41,6 +47,9 @@ struct CommandLine {
     /// Seconds to measure in a turn [default: 3, 0.6 in a quick run]
     #[arg(long)]
     seconds: Option<f64>,
+    /// Seconds for which a receiver stops to read [default: as --seconds, and at least 4]
+    #[arg(long)]
+    stopped_seconds: Option<f64>,
     /// A smoke run of less than a minute
     #[arg(long)]
     quick: bool,
@@ -95,7 +104,9 @@ fn compare(line: &CommandLine) -> Result<ExitCode> {
         server_options: Server::arguments(0).join(" ").replace("-p 0", "-p PORT"),
         rounds: effort.rounds,
         duration_s: effort.duration.as_secs_f64(),
+        tls_configuration: Certificates::described(),
         is_quick: line.quick,
+        is_complete: false,
         rows: Vec::new(),
     };
     let scenarios = chosen(line)?;
@@ -105,16 +116,22 @@ fn compare(line: &CommandLine) -> Result<ExitCode> {
         let row = turns.run(scenario, layout);
         eprintln!("{}", row.verdict());
         results.rows.push(row);
+        // After each, so that an interrupted run keeps what it has measured.
+        record(line, &results)?;
     }
-    let markdown = results.markdown();
-    println!("{markdown}");
-    if let Some(path) = &line.markdown {
-        std::fs::write(path, &markdown).with_context(|| format!("{}", path.display()))?;
-    }
-    let path = results.store(&line.results)?;
+    results.is_complete = true;
+    let path = record(line, &results)?;
+    println!("{}", results.markdown());
     eprintln!("recorded in {}", path.display());
     let is_bad = results.rows.iter().any(|row| row.is_broken() || (line.gate && row.misses_target()));
     Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn record(line: &CommandLine, results: &Results) -> Result<PathBuf> {
+    if let Some(path) = &line.markdown {
+        replace(path, &results.markdown())?;
+    }
+    results.store(&line.results)
 }
 
 fn list() {
@@ -124,13 +141,13 @@ fn list() {
     }
 }
 
-/// Each load in each layout, and what is of memory alone once, on all cores.
+/// Each load in each layout, and what runs shared only once.
 fn steps(scenarios: &[&'static Scenario], layouts: &[Layout]) -> Vec<(&'static Scenario, Layout)> {
-    let (memory, loads): (Vec<_>, Vec<_>) =
-        scenarios.iter().copied().partition(|scenario| scenario.is_of_memory());
+    let (once, loads): (Vec<_>, Vec<_>) =
+        scenarios.iter().copied().partition(|scenario| scenario.is_shared_only());
     let of_layout = |layout: &Layout| loads.iter().map(|load| (*load, *layout)).collect::<Vec<_>>();
-    let memory = memory.into_iter().map(|scenario| (scenario, Layout::Shared));
-    layouts.iter().flat_map(of_layout).chain(memory).collect()
+    let once = once.into_iter().map(|scenario| (scenario, Layout::Shared));
+    layouts.iter().flat_map(of_layout).chain(once).collect()
 }
 
 fn chosen(line: &CommandLine) -> Result<Vec<&'static Scenario>> {
@@ -161,8 +178,12 @@ fn layouts(line: &CommandLine, machine: &Machine) -> Result<Vec<Layout>> {
 fn effort(line: &CommandLine) -> Result<Effort> {
     let seconds = line.seconds.unwrap_or(if line.quick { 0.6 } else { 3.0 });
     let rounds = line.rounds.unwrap_or(if line.quick { 1 } else { 3 });
-    if rounds == 0 || seconds.is_nan() || seconds <= 0.0 {
-        bail!("--rounds and --seconds must be above 0");
+    let stopped_seconds = line.stopped_seconds.unwrap_or(seconds.max(STOPPED_SECONDS_MIN));
+    if rounds == 0 {
+        bail!("--rounds must be above 0");
+    }
+    if [seconds, stopped_seconds].iter().any(|time| !(*time > 0.0 && *time <= SECONDS_MAX)) {
+        bail!("--seconds and --stopped-seconds must be above 0 and at most {SECONDS_MAX}");
     }
     Ok(Effort {
         is_quick: line.quick,
@@ -170,5 +191,6 @@ fn effort(line: &CommandLine) -> Result<Effort> {
         duration: Duration::from_secs_f64(seconds),
         warmup: Duration::from_millis(if line.quick { 300 } else { 1_000 }),
         quiet: Duration::from_secs(if line.quick { 3 } else { 10 }),
+        stopped: Duration::from_secs_f64(stopped_seconds),
     })
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use petrel_perf::certificates::Certificates;
 use petrel_perf::confinement::MemoryBound;
 use petrel_perf::generator;
 use petrel_perf::machine::Machine;
@@ -63,7 +64,8 @@ fn run(line: &CommandLine) -> Result<()> {
     println!("{}", machine.line());
     println!("server: cores 0 to {}, {}", line.cpus - 1, bound.describe());
     let cores: Vec<usize> = (0..line.cpus).collect();
-    let mut server = Server::start(&line.server, Some(&cores), Some(&bound))?;
+    let certificates = Certificates::make_for(scenario)?;
+    let mut server = Server::start(&line.server, Some(&cores), Some(&bound), certificates.as_ref())?;
     let result = load(line, scenario, &server);
     let peak = server.memory().map(|memory| megabytes(memory.peak_bytes));
     let kills = bound.kills();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use petrel_perf::certificates::Certificates;
 use petrel_perf::folded::Folded;
 use petrel_perf::machine::Machine;
 use petrel_perf::scenario::Scenario;
@@ -25,6 +26,8 @@ const HOTTEST: usize = 20;
 const OFF_CPU_SECONDS_MAX: f64 = 3.0;
 /// Time from the start of the load to the recording.
 const LOAD_LEAD: Duration = Duration::from_millis(1_500);
+/// What the load lasts longer than the recordings: `perf` takes seconds to begin and to end them on a busy machine.
+const LOAD_MARGIN: Duration = Duration::from_secs(10);
 
 /// Profile a server under the load of a scenario.
 #[derive(Parser)]
@@ -75,86 +78,106 @@ fn profile(line: &CommandLine) -> Result<()> {
     let earlier = line.earlier.as_deref().map(read_folded).transpose()?;
     fs::create_dir_all(&line.out).with_context(|| format!("{}", line.out.display()))?;
     let is_pinned = Machine::describe().cores >= 2;
-    let server = Server::start(&line.server, is_pinned.then_some(&[0]), None)?;
+    let certificates = Certificates::make_for(scenario)?;
+    let server = Server::start(&line.server, is_pinned.then_some(&[0]), None, certificates.as_ref())?;
     let off_cpu_seconds = if line.off_cpu { line.seconds.min(OFF_CPU_SECONDS_MAX) } else { 0.0 };
-    let seconds = line.seconds + off_cpu_seconds + 2.0 * LOAD_LEAD.as_secs_f64();
+    let seconds = line.seconds + off_cpu_seconds + (LOAD_LEAD + LOAD_MARGIN).as_secs_f64();
     options.extend(["--warmup".to_owned(), "0s".to_owned(), "--duration".to_owned(), format!("{seconds}s")]);
     if let Some(rate) = line.rate {
         options.extend(["--rate".to_owned(), rate.to_string()]);
     }
-    thread::scope(|scope| {
+    let recordings = thread::scope(|scope| {
         let load = scope.spawn(|| generator::run::<Report>(&server, &options, is_pinned.then_some(1)));
         thread::sleep(LOAD_LEAD);
-        let recorded = record(line, &server, scenario.name, earlier.as_ref(), off_cpu_seconds);
+        let recordings = Recordings::make(line, &server, off_cpu_seconds);
+        let has_ended = load.is_finished();
         let report = load.join().expect("the thread of the load does not panic")?;
-        recorded?;
-        println!("\nload: {:.0} a second ({}), {}", report.rate, report.unit, options.join(" "));
-        Ok(())
-    })
+        if has_ended {
+            bail!("the load ended before the recordings did: the machine is too busy for them");
+        }
+        println!("load: {:.0} a second ({}), {}\n", report.rate, report.unit, options.join(" "));
+        recordings
+    })?;
+    recordings.show_on_cpu(line, scenario.name, earlier.as_ref())?;
+    recordings.show_off_cpu(line, scenario.name)
 }
 
-fn record(
-    line: &CommandLine,
-    server: &Server,
-    name: &str,
-    earlier: Option<&Folded>,
+/// What `perf` recorded; its files go with this.
+struct Recordings {
+    on_cpu: PathBuf,
+    off_cpu: PathBuf,
     off_cpu_seconds: f64,
-) -> Result<()> {
-    let data = line.out.join(format!("perf-{}.data", std::process::id()));
-    let pid = server.pid().to_string();
-    perf_record(&data, &["-F", FREQUENCY, "-e", "cpu-clock", "-g", "-p", &pid], line.seconds)
-        .context("recording on the CPU")?;
-    let on_cpu = Folded::of_samples(&perf_script(&data, "comm,tid,time,event,ip,sym")?);
-    let files = store(&line.out, &format!("{}-on-cpu", file_name(name)), &on_cpu, "samples")?;
-    println!("on the CPU: {} samples in {:.1} s, {files}", on_cpu.weight(), line.seconds);
-    print_hottest(&on_cpu);
-    if let Some(earlier) = earlier {
-        print_changes(&on_cpu, earlier);
-    }
-    fs::remove_file(&data).with_context(|| format!("{}", data.display()))?;
-    if off_cpu_seconds > 0.0 {
-        record_off_cpu(line, server, name, &data, off_cpu_seconds)?;
-    }
-    Ok(())
+    /// Why off-CPU time could not be recorded.
+    refusal: Option<String>,
+    /// The server's threads.
+    threads: Vec<i32>,
 }
 
-fn record_off_cpu(line: &CommandLine, server: &Server, name: &str, data: &Path, seconds: f64) -> Result<()> {
-    let threads: Vec<i32> = fs::read_dir(format!("/proc/{}/task", server.pid()))
-        .context("the server's threads")?
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    let filter = off_cpu::filter(&threads);
-    let events = ["-e", "sched:sched_switch", "--filter", &filter, "-a", "-g"];
-    if let Err(error) = perf_record(data, &events, seconds) {
-        println!("\noff the CPU: not recorded, this system does not permit it: {error:#}");
-        return Ok(());
+impl Recordings {
+    /// Records one after the other and leaves the evaluation for later: the load does not wait for it.
+    fn make(line: &CommandLine, server: &Server, off_cpu_seconds: f64) -> Result<Self> {
+        let file = |name: &str| line.out.join(format!("perf-{name}-{}.data", std::process::id()));
+        let threads: Vec<i32> = fs::read_dir(format!("/proc/{}/task", server.pid()))
+            .context("the server's threads")?
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        let (on_cpu, off_cpu) = (file("on-cpu"), file("off-cpu"));
+        let mut recordings = Self { on_cpu, off_cpu, off_cpu_seconds, refusal: None, threads };
+        let pid = server.pid().to_string();
+        let events = ["-F", FREQUENCY, "-e", "cpu-clock", "-g", "-p", &pid];
+        perf_record(&recordings.on_cpu, &events, line.seconds).context("recording on the CPU")?;
+        if off_cpu_seconds > 0.0 {
+            let filter = off_cpu::filter(&recordings.threads);
+            let events = ["-e", "sched:sched_switch", "--filter", &filter, "-a", "-g"];
+            let result = perf_record(&recordings.off_cpu, &events, off_cpu_seconds);
+            recordings.refusal = result.err().map(|error| format!("{error:#}"));
+        }
+        Ok(recordings)
     }
-    let folded = off_cpu::fold(&perf_script(data, "comm,tid,time,event,trace,ip,sym")?, &threads);
-    fs::remove_file(data).with_context(|| format!("{}", data.display()))?;
-    let files = store(&line.out, &format!("{}-off-cpu", file_name(name)), &folded, "us")?;
-    let milliseconds = folded.weight() as f64 / 1_000.0;
-    println!(
-        "\noff the CPU: {milliseconds:.0} ms of {} threads in {seconds:.1} s, idle waiting included, {files}",
-        threads.len()
-    );
-    // The innermost frames are the scheduler's; what led there is the last function outside of it.
-    let mut callers = Folded::default();
-    for (stack, weight) in folded.iter() {
-        let frames: Vec<&str> = stack.split(';').collect();
-        let end = frames.iter().rposition(|frame| !is_scheduler(frame)).map_or(frames.len(), |last| last + 1);
-        let inner: Vec<String> =
-            frames[1.min(end)..end].iter().rev().map(|&frame| frame.to_owned()).collect();
-        callers.add(frames[0], &inner, weight);
+
+    fn show_on_cpu(&self, line: &CommandLine, name: &str, earlier: Option<&Folded>) -> Result<()> {
+        let on_cpu = Folded::of_samples(&perf_script(&self.on_cpu, "comm,tid,time,event,ip,sym")?);
+        if on_cpu.weight() == 0 {
+            bail!("no sample was recorded on the CPU");
+        }
+        let files = store(&line.out, &format!("{}-on-cpu", file_name(name)), &on_cpu, "samples")?;
+        println!("on the CPU: {} samples in {:.1} s, {files}", on_cpu.weight(), line.seconds);
+        print_hottest(&on_cpu);
+        if let Some(earlier) = earlier {
+            print_changes(&on_cpu, earlier);
+        }
+        Ok(())
     }
-    print_hottest(&callers);
-    Ok(())
+
+    fn show_off_cpu(&self, line: &CommandLine, name: &str) -> Result<()> {
+        let seconds = self.off_cpu_seconds;
+        if seconds == 0.0 {
+            return Ok(());
+        }
+        if let Some(refusal) = &self.refusal {
+            println!("\noff the CPU: not recorded, this system does not permit it: {refusal}");
+            return Ok(());
+        }
+        let script = perf_script(&self.off_cpu, "comm,tid,time,event,trace,ip,sym")?;
+        let folded = off_cpu::fold(&script, &self.threads);
+        let files = store(&line.out, &format!("{}-off-cpu", file_name(name)), &folded, "us")?;
+        println!(
+            "\noff the CPU: {:.0} ms of {} threads in {seconds:.1} s, waiting for work included, {files}",
+            folded.weight() as f64 / 1_000.0,
+            self.threads.len()
+        );
+        print_hottest(&off_cpu::callers(&folded));
+        Ok(())
+    }
 }
 
-fn is_scheduler(frame: &str) -> bool {
-    ["__schedule", "schedule", "preempt_schedule", "__cond_resched"].contains(&frame)
-        || frame.starts_with("schedule_")
-        || frame.starts_with("preempt_schedule_")
+impl Drop for Recordings {
+    fn drop(&mut self) {
+        for file in [&self.on_cpu, &self.off_cpu] {
+            let _ = fs::remove_file(file);
+        }
+    }
 }
 
 fn perf_record(data: &Path, events: &[&str], seconds: f64) -> Result<()> {

@@ -2,6 +2,7 @@
 //! is measured on petrel alone, against a bound that does not depend on upstream.
 
 mod configuration;
+mod handshakes;
 mod logins;
 mod monitoring;
 mod overhead;
@@ -47,6 +48,7 @@ pub const MEASURES: &[(&str, Measure)] = &[
     ("configuration", configuration::measure),
     ("overhead", overhead::measure),
     ("logins", logins::measure),
+    ("handshakes", handshakes::measure),
     ("monitoring", monitoring::measure),
 ];
 

@@ -165,6 +165,15 @@ impl Target {
         Ok(connection)
     }
 
+    /// Connects, logs in, waits until the server has answered, and leaves.
+    ///
+    /// # Errors
+    /// As [`Target::dial`].
+    pub fn visit(&self, name: &str) -> Result<(), BenchError> {
+        let mut buffer = vec![0; Reader::BUFFER_BYTES_MIN];
+        self.dial(name, None, b"", &mut buffer).map(drop)
+    }
+
     /// Sends `lines` with a `PING` behind and waits for the `PONG`: the server has dealt with the lines.
     ///
     /// # Errors

@@ -24,8 +24,7 @@ mod worker;
 use std::process::ExitCode;
 
 pub use arguments::{Arguments, Format, Mode};
-pub use connection::ServerIdentity;
-use connection::Target;
+pub use connection::{Credentials, ServerIdentity, Target};
 pub use error::BenchError;
 pub use hold::HoldReport;
 pub use latency::LatencySummary;
@@ -33,6 +32,7 @@ pub use process::{Memory, ProcessMeter, machine_idle};
 pub use report::{
     GeneratorUse, MachineUse, Parameters, Report, ServerUse, StoppedReceivers, grouped, megabytes,
 };
+pub use wire::client_config;
 
 /// Runs what the command line asks for, prints the result, and returns the exit code: 1 after a failure, which
 /// lost messages are too, 2 for options that make no sense.

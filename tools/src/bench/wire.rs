@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -111,5 +112,8 @@ pub fn client_config(ca_file: &str) -> Result<Arc<ClientConfig>, BenchError> {
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| usage(error.to_string()))?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    // Each connection makes a whole handshake, as those of different clients do.
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
 }
