@@ -95,7 +95,7 @@ pub fn parse_file(path: &str, source: &mut dyn Source) -> Result<Map, ParseError
 /// # Errors
 /// See [`ParseError`].
 pub fn parse(path: &str, bytes: &[u8], source: &mut dyn Source) -> Result<Map, ParseError> {
-    let mut world = World { source, references: Vec::new(), files: 0, nodes: 0, depth: 0 };
+    let mut world = World { source, references: Vec::new(), files: vec![clean(path)], nodes: 0, depth: 0 };
     Parser::new(path, &mut world).run(&lossy(bytes))
 }
 
@@ -104,7 +104,8 @@ struct World<'s> {
     source: &'s mut dyn Source,
     /// Environment variables that are being read.
     references: Vec<String>,
-    files: usize,
+    /// The files that are being read: each was included by the one before it.
+    files: Vec<String>,
     nodes: usize,
     /// Containers open around the text that is being read.
     depth: usize,
@@ -249,15 +250,19 @@ impl<'w, 's> Parser<'w, 's> {
     /// Puts all keys of another file into the present map.
     fn include(&mut self, item: &Item) -> Result<(), ParseError> {
         let failed = |error| ParseError::Include { path: item.text.clone(), error: Box::new(error) };
-        if self.world.files >= INCLUDE_DEPTH_MAX {
+        if self.world.files.len() > INCLUDE_DEPTH_MAX {
             let message = format!("files may not include each other deeper than {INCLUDE_DEPTH_MAX}");
             return Err(failed(ParseError::Read(message)));
         }
         let path = beside(&self.path, &item.text);
-        self.world.files += 1;
+        if self.world.files.contains(&path) {
+            // Upstream never comes back from this.
+            return Err(failed(ParseError::Read("the file includes itself".to_owned())));
+        }
+        self.world.files.push(path.clone());
         let bytes = self.world.source.read(&path).map_err(|error| failed(ParseError::Read(error)))?;
         let included = self.inner(&path, &lossy(&bytes)).map_err(failed)?;
-        self.world.files -= 1;
+        self.world.files.pop();
         if let Some(Open::Map(map)) = self.open.last_mut() {
             map.extend(included);
         }

@@ -4,6 +4,7 @@ use crate::duration::parse_duration;
 use crate::keys::{Key, Kind, State, find};
 use crate::problem::{Problem, Problems};
 use crate::value::{Map, Node, Position, Value, in_order};
+use petrel_protocol::quote::go_quote;
 use std::time::Duration;
 
 /// Reads values and remembers what was wrong with them.
@@ -71,10 +72,15 @@ impl Reader {
                     self.notice(&node.position, format!("{written:?} is ignored: {ignored}"));
                 }
                 State::NotYet(_) if says_off(&node.value) => {}
+                State::NotYet(_) if is_switched_off(key, &node.value) => {
+                    self.unknown_inside(key, &node.value)
+                }
                 State::NotYet(missing) => {
                     self.error(
                         &node.position,
-                        format!("{written:?} is not supported by petrel yet: without it {missing}"),
+                        format!(
+                            "{written:?} is not supported by petrel yet: without it {missing}; remove it to start all the same"
+                        ),
                     );
                     self.unknown_inside(key, &node.value);
                 }
@@ -259,7 +265,16 @@ pub(crate) struct Entry<'n> {
 
 /// What is said of a field that nobody knows.
 fn unknown_field(written: &str) -> String {
-    format!("unknown field {written:?}")
+    format!("unknown field {}", go_quote(written.as_bytes()))
+}
+
+/// Whether a block has a switch, and that is off: `jetstream { enabled: false }`.
+pub(crate) fn is_switched_off(key: &'static Key, value: &Value) -> bool {
+    let Value::Map(map) = value else { return false };
+    map.iter().any(|(written, node)| {
+        find(key.block, written).is_some_and(|inner| inner.name() == "enabled")
+            && matches!(node.value, Value::Boolean(false))
+    })
 }
 
 /// Whether the value of a key that is not there yet says that it is not wanted.

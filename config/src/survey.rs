@@ -1,7 +1,7 @@
 //! What a file uses, key by key, and what petrel does about each.
 
 use crate::keys::{self, Key, Kind, State, find};
-use crate::reader::says_off;
+use crate::reader::{is_switched_off, says_off};
 use crate::value::{Map, Node, Position, Value, in_order};
 use std::collections::BTreeMap;
 
@@ -36,8 +36,19 @@ pub struct Finding {
 /// Looks at every key of a file, in the order in which each is used first.
 pub(crate) fn survey(map: &Map) -> Vec<Finding> {
     let mut survey = Survey::default();
-    survey.block(map, keys::TOP, "", None);
+    survey.block(map, keys::TOP, "", Above::InForce);
     survey.findings
+}
+
+/// What is so of a block as a whole.
+#[derive(Clone, Copy)]
+enum Above {
+    /// Its keys count.
+    InForce,
+    /// It is not there yet, and so none of its keys is.
+    NotYet(&'static str),
+    /// It is switched off, and so its keys do not count.
+    Off,
 }
 
 #[derive(Default)]
@@ -48,32 +59,36 @@ struct Survey {
 }
 
 impl Survey {
-    /// `missing`: the block as a whole is not there yet.
-    fn block(&mut self, map: &Map, table: &'static [Key], above: &str, missing: Option<&'static str>) {
+    fn block(&mut self, map: &Map, table: &'static [Key], path: &str, above: Above) {
         for (written, node) in in_order(map) {
             let Some(key) = find(table, written) else {
                 let outcome = if node.used { Outcome::Variable } else { Outcome::Unknown };
-                self.add(format!("{above}{written}"), outcome, node);
+                self.add(format!("{path}{written}"), outcome, node);
                 continue;
             };
-            let path = format!("{above}{}", key.name());
-            let (outcome, missing) = match (key.state, missing) {
-                (State::NotYet(_), None) if says_off(&node.value) => (Outcome::Works, None),
-                (State::NotYet(missing), _) => (Outcome::NotYet(missing), Some(missing)),
-                (_, Some(missing)) => (Outcome::NotYet(missing), Some(missing)),
-                (State::Harmless(why), None) => (Outcome::Ignored(why), None),
-                (State::Supported, None) => (Outcome::Works, None),
+            let path = format!("{path}{}", key.name());
+            let (outcome, inside) = match (key.state, above) {
+                (_, Above::Off) => (Outcome::Ignored("its block is switched off"), Above::Off),
+                (State::NotYet(_), Above::InForce) if says_off(&node.value) => (Outcome::Works, above),
+                (State::NotYet(_), Above::InForce) if is_switched_off(key, &node.value) => {
+                    (Outcome::Works, Above::Off)
+                }
+                (State::NotYet(missing), _) | (_, Above::NotYet(missing)) => {
+                    (Outcome::NotYet(missing), Above::NotYet(missing))
+                }
+                (State::Harmless(why), Above::InForce) => (Outcome::Ignored(why), above),
+                (State::Supported, Above::InForce) => (Outcome::Works, above),
             };
             self.add(path.clone(), outcome, node);
-            self.inside(&path, key, node, missing);
+            self.inside(&path, key, node, inside);
         }
     }
 
-    fn inside(&mut self, path: &str, key: &'static Key, node: &Node, missing: Option<&'static str>) {
+    fn inside(&mut self, path: &str, key: &'static Key, node: &Node, above: Above) {
         let is_named = key.kind == Kind::NamedBlocks && matches!(node.value, Value::Map(_));
-        let above = if is_named { format!("{path}.<name>.") } else { format!("{path}.") };
+        let path = if is_named { format!("{path}.<name>.") } else { format!("{path}.") };
         for map in key.blocks_in(&node.value) {
-            self.block(map, key.block, &above, missing);
+            self.block(map, key.block, &path, above);
         }
     }
 

@@ -129,9 +129,12 @@ fn what_is_not_there_yet_stops_the_start() {
 #[test]
 fn what_is_not_there_yet_may_be_switched_off() {
     let text = "jetstream: disabled\nocsp: false\naccounts { A { jetstream: no } }\nmqtt {}\n";
+    assert!(read("jetstream { enabled: false, store_dir: /data }").is_ok());
+    assert_eq!(errors("jetstream { enable: off, junk: 1 }"), "nats.conf:1:25: unknown field \"junk\"\n");
+    assert!(errors("jetstream { enabled: true }").contains("\"jetstream\" is not supported by petrel yet"));
     assert_eq!(
         errors(text),
-        "nats.conf:4:1: \"mqtt\" is not supported by petrel yet: without it MQTT clients could not connect\n"
+        "nats.conf:4:1: \"mqtt\" is not supported by petrel yet: without it MQTT clients could not connect; remove it to start all the same\n"
     );
 }
 

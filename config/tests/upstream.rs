@@ -152,20 +152,36 @@ fn deviates_where_it_means_to() {
     }
 }
 
+/// A source of which each file has the text that a function makes of its path.
+struct Made<F>(F);
+
+impl<F: Fn(&str) -> String> Source for Made<F> {
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        Ok((self.0)(path).into_bytes())
+    }
+    fn read_if_there(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+    fn environment(&mut self, _: &str) -> Option<String> {
+        None
+    }
+}
+
 #[test]
 fn files_that_include_themselves_end() {
-    struct Endless;
-    impl Source for Endless {
-        fn read(&mut self, _: &str) -> Result<Vec<u8>, String> {
-            Ok(b"include again.conf".to_vec())
-        }
-        fn read_if_there(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
-            Ok(None)
-        }
-        fn environment(&mut self, _: &str) -> Option<String> {
-            None
-        }
-    }
-    let error = load("c.conf", &mut Endless).unwrap_err().to_string();
+    let mut circle = Made(|path: &str| {
+        format!("include ./{}", if path.ends_with("a.conf") { "b.conf" } else { "a.conf" })
+    });
+    assert_eq!(
+        load("./a.conf", &mut circle).unwrap_err().to_string(),
+        "error parsing include file './b.conf', error parsing include file './a.conf', the file includes itself"
+    );
+    let mut endless = Made(|path: &str| format!("include x{path}"));
+    let error = load("c.conf", &mut endless).unwrap_err().to_string();
     assert!(error.ends_with("files may not include each other deeper than 32"), "{error}");
+    // The same file twice, one after the other, is no circle.
+    let mut twice = Made(
+        |path: &str| if path == "c.conf" { "include d\ninclude d".into() } else { "debug: true".into() },
+    );
+    assert!(load("c.conf", &mut twice).is_ok());
 }
