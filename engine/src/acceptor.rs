@@ -8,10 +8,13 @@ use crate::session::closed::ClosedConnections;
 use crate::shard::Shard;
 use crate::snapshot::ConnectionSnapshot;
 use petrel_protocol::client::{ClosedReason, ProtocolError, ServerInfo};
-use petrel_runtime::{CoreId, Io, ListenOptions, ListenerId, SocketId};
+use petrel_runtime::{CoreId, Io, ListenOptions, ListenerId, Monotonic, SocketId};
+use std::time::Duration;
 
 /// Length of the kernel's queue of connections that are not accepted yet.
 const BACKLOG: u32 = 4096;
+/// How often the log is told that nobody can be accepted: as often as upstream, once its pauses have grown.
+const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(1);
 /// The first connection's id; upstream's internal clients take the numbers below.
 const FIRST_CID: u64 = 5;
 
@@ -24,6 +27,8 @@ pub(crate) struct Acceptor {
     pub(crate) closed: ClosedConnections,
     /// Who is in accounts that limit their connections.
     pub(crate) admissions: Admissions,
+    /// Until when no further error of accepting is logged.
+    quiet_until: Option<Monotonic>,
 }
 
 impl Acceptor {
@@ -34,6 +39,7 @@ impl Acceptor {
             next_cid: FIRST_CID,
             closed: ClosedConnections::new(closed_max),
             admissions: Admissions::default(),
+            quiet_until: None,
         }
     }
 
@@ -98,9 +104,15 @@ impl Shard {
         }
     }
 
-    pub(crate) fn accept_failed(&mut self, error: &std::io::Error) {
+    /// The listener rests and tries again by itself, ten times a second; the log hears of it less often.
+    pub(crate) fn accept_failed(&mut self, error: &std::io::Error, io: &Io<'_, Mail>) {
         self.statistics.refused_connections += 1;
-        tracing::error!("Temporary Client Accept Error ({error}), sleeping 100ms");
+        let Some(acceptor) = self.acceptor.as_mut() else { return };
+        let now = io.now();
+        if acceptor.quiet_until.is_none_or(|until| now >= until) {
+            acceptor.quiet_until = Some(now.after(ACCEPT_ERROR_INTERVAL));
+            tracing::error!("Temporary Client Accept Error ({error}), trying again until it works");
+        }
     }
 
     /// This core gets a connection.

@@ -400,7 +400,7 @@ impl Program for Shard {
                 }
             }
             Event::Accepted { socket, .. } => self.accepted(socket, io),
-            Event::AcceptFailed { error, .. } => self.accept_failed(&error),
+            Event::AcceptFailed { error, .. } => self.accept_failed(&error, io),
             Event::MailRoom { .. } => self.room_came(io),
             Event::Order(order) => self.order(order, io),
             Event::Connected { .. } => unreachable!("a shard does not connect to anybody yet"),

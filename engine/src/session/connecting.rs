@@ -14,7 +14,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return Flow::Closed };
         let mut connect = options_so_far(session);
         if let Err(error) = connect.merge(json) {
-            tracing::debug!("{} - {error}", session.label());
+            tracing::error!("{} - {error}", session.label());
             self.fail(key, None, ClosedReason::ProtocolViolation, io);
             return Flow::Closed;
         }

@@ -153,7 +153,7 @@ impl Shard {
                         let comes_first = error == ParseError::PayloadExceeded
                             && self.has_unannounced_headers(key, &data[done..]);
                         let error = if comes_first { ParseError::Violation } else { error };
-                        self.refuse_input(key, error, io);
+                        self.refuse_input(key, error, &data[done..], io);
                         return data.len();
                     }
                 },
@@ -190,7 +190,7 @@ impl Shard {
         io: &mut Io<'_, Mail>,
     ) -> usize {
         if self.has_unannounced_headers(key, &data[done..]) {
-            self.refuse_input(key, ParseError::Violation, io);
+            self.refuse_input(key, ParseError::Violation, &data[done..], io);
             return data.len();
         }
         if let Some(session) = self.sessions.get_mut(key) {
@@ -217,9 +217,5 @@ impl Shard {
         matches!(data.first(), Some(b'H' | b'h'))
             && memchr::memchr(b'\n', data).is_some()
             && self.sessions.get(key).is_some_and(|session| !session.headers)
-    }
-
-    pub(super) fn refuse_input(&mut self, key: u32, error: ParseError, io: &mut Io<'_, Mail>) {
-        self.fail(key, error.told().as_ref(), error.closed_reason(), io);
     }
 }

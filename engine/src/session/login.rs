@@ -282,6 +282,7 @@ impl Shard {
     fn connected(&mut self, key: u32, connect: &ConnectOptions, first: bool, io: &mut Io<'_, Mail>) -> Flow {
         if !(0..=1).contains(&connect.protocol) {
             let error = ProtocolError::InvalidClientProtocol;
+            self.log_refusal(key, &error);
             self.fail(key, Some(&error), ClosedReason::BadClientProtocolVersion, io);
             return Flow::Closed;
         }
@@ -289,6 +290,7 @@ impl Shard {
         let verbose = session.verbose;
         if connect.no_responders && !session.headers {
             let error = ProtocolError::NoRespondersRequiresHeaders;
+            self.log_refusal(key, &error);
             self.fail(key, Some(&error), ClosedReason::NoRespondersRequiresHeaders, io);
             return Flow::Closed;
         }

@@ -15,6 +15,7 @@ pub(crate) mod operations;
 pub(crate) mod outbound;
 mod publishing;
 mod reauthorizing;
+mod refusal;
 pub(crate) mod replies;
 pub(crate) mod rights;
 mod shadows;
