@@ -91,7 +91,10 @@ impl Shard {
                         None => continue,
                     },
                 };
-                if query.cids.as_ref().is_some_and(|cids| cids.binary_search(&cid).is_err())
+                // What an import makes of a subscription elsewhere is not the client's own.
+                let is_listed =
+                    |cids: &Arc<[u64]>| subscription.shadow().is_none() && cids.binary_search(&cid).is_ok();
+                if query.cids.as_ref().is_some_and(|cids| !is_listed(cids))
                     || query.queue.as_deref().is_some_and(|queue| subscription.queue() != Some(queue))
                 {
                     continue;
