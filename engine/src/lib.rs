@@ -13,6 +13,7 @@ mod fixed_seeds;
 pub mod fuzzing;
 mod interest;
 mod lame_duck;
+mod latencies;
 mod mail;
 mod mutation;
 mod options;
@@ -29,6 +30,7 @@ pub use account::{
     AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User,
 };
 pub use encoding::Encoding;
+pub use latencies::Latencies;
 pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;

@@ -1,6 +1,7 @@
 //! What control-plane threads ask of a core, and what they get back.
 
 use crate::account::Secret;
+use crate::latencies::Latencies;
 use crate::options::Options;
 use crate::snapshot::{
     AccountPage, AccountQuery, ConnectionPage, ConnectionQuery, SubscriptionPage, SubscriptionQuery,
@@ -153,4 +154,6 @@ pub struct CoreStatistics {
     pub requests_given_up: u64,
     /// Requests to the system account and events that were dropped because too many waited.
     pub dropped_system_notices: u64,
+    /// What was measured.
+    pub latencies: Latencies,
 }

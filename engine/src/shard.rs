@@ -324,7 +324,7 @@ impl Shard {
         match order {
             Order::Statistics(answer) => {
                 // The asker may have given up: then nobody misses the answer.
-                let _ = answer.send(self.current_statistics());
+                let _ = answer.send(self.current_statistics(io));
             }
             Order::Connections(query, answer) => {
                 let _ = answer.send(self.connections(&query, io));

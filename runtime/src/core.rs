@@ -2,6 +2,7 @@
 
 use crate::backend::{Completion, Sockets};
 use crate::file::{FileDriver, PortDriver};
+use crate::histogram::Histogram;
 use crate::io::Io;
 use crate::launch::BackendKind;
 use crate::mailbox::MailPort;
@@ -32,6 +33,8 @@ pub struct CoreState<M> {
     pub(crate) random: RandomStream,
     pub(crate) tasks: Tasks,
     pub(crate) files: PortDriver,
+    /// How long the turns were that handled something.
+    pub(crate) turn_lengths: Histogram,
     /// The program asked for the end.
     pub(crate) stopping: bool,
 }
@@ -65,6 +68,7 @@ impl<M: Send + 'static> CoreState<M> {
             random: RandomStream::from_seed(parts.random_seed),
             tasks: parts.tasks,
             files: PortDriver::new(parts.files),
+            turn_lengths: Histogram::default(),
             stopping: false,
         }
     }

@@ -1,6 +1,7 @@
 //! The world as a program sees it.
 
 use crate::file::Files;
+use crate::histogram::Histogram;
 use crate::launch::BackendKind;
 use crate::net::{Detached, ListenOptions, ListenerId, SendOutcome, SocketId};
 use crate::program::CoreId;
@@ -29,6 +30,15 @@ impl<M: Send + 'static> Io<'_, M> {
     /// Time since an arbitrary start, as of the beginning of this turn.
     pub fn now(&self) -> Monotonic {
         self.core.now
+    }
+    /// Time since the same start, read now: to measure what happens within a turn. Rules look at [`Io::now`].
+    pub fn clock(&self) -> Monotonic {
+        self.core.clock.monotonic()
+    }
+    /// How long the turns of this core were in which something was handled. The simulator's turns take no time and are not
+    /// counted.
+    pub fn turn_lengths(&self) -> &Histogram {
+        &self.core.turn_lengths
     }
     /// The clock on the wall, read now.
     pub fn wall_clock(&self) -> WallTime {

@@ -77,6 +77,7 @@ mod control;
 mod core;
 mod cpu;
 pub mod file;
+mod histogram;
 mod io;
 mod launch;
 mod mailbox;
@@ -92,6 +93,7 @@ mod wake;
 pub use backend::sim;
 pub use control::OrderSender;
 pub use cpu::online_cpus;
+pub use histogram::{BOUNDS_NS, Histogram};
 pub use io::Io;
 pub use launch::{
     BackendChoice, BackendKind, LaunchError, LaunchOptions, RunningNode, launch, probe_io_uring,

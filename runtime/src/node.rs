@@ -127,21 +127,33 @@ fn run_loop<P: Program>(
     let mut orders = VecDeque::new();
     while !state.stopping && !node.failed.load(Ordering::Relaxed) {
         seat.orders.collect(&mut orders);
-        core::turn(&mut program, &mut state, &mut orders);
+        let handled = core::turn(&mut program, &mut state, &mut orders);
         if state.stopping {
             break;
         }
-        wait(&mut state, &seat.orders, &wake, &node);
+        wait(&mut state, handled, &seat.orders, &wake, &node);
     }
     Ok(())
 }
 
-/// Waits until the next turn has something to do.
-fn wait<M: Send + 'static, O>(state: &mut CoreState<M>, orders: &OrderInbox<O>, wake: &Wake, node: &Node) {
-    let timeout = match state.next_deadline() {
+/// Waits until the next turn has something to do. `handled` is whether the last one had.
+fn wait<M: Send + 'static, O>(
+    state: &mut CoreState<M>,
+    handled: bool,
+    orders: &OrderInbox<O>,
+    wake: &Wake,
+    node: &Node,
+) {
+    // Where connections are there is a deadline, and the clock is read for it anyway.
+    let deadline = state.next_deadline();
+    let now = state.clock.monotonic();
+    if handled {
+        state.turn_lengths.record(now.since(state.now));
+    }
+    let timeout = match deadline {
         None => None,
         Some(deadline) => {
-            let timeout = deadline.since(state.clock.monotonic());
+            let timeout = deadline.since(now);
             if timeout.is_zero() {
                 return;
             }

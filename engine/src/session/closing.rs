@@ -98,6 +98,7 @@ impl Shard {
         match result {
             Ok(()) => {
                 session.out.written();
+                self.statistics.latencies.writes.record(io.now().since(session.write_started));
                 self.flush(key, io);
             }
             Err(kind) => {

@@ -152,6 +152,7 @@ impl Shard {
             if session.pings_outstanding > 0 {
                 session.rtt = Some(io.now().since(session.ping_sent).max(Duration::from_nanos(1)));
                 session.rtt_measured = io.now();
+                self.statistics.latencies.round_trips.record(io.now().since(session.ping_sent));
             }
             session.pings_outstanding = 0;
             session.ponged_once = true;

@@ -13,7 +13,7 @@ use crate::shard::Shard;
 use petrel_config::ConnectionType;
 use petrel_protocol::client::{ClosedReason, ConnectOptions, ProtocolError};
 use petrel_protocol::identity::signature::{NONCE_CHARACTERS, nonce_text};
-use petrel_runtime::{CoreId, Io};
+use petrel_runtime::{CoreId, Io, Monotonic};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub(crate) struct Login {
     identity: Identity,
     /// While it lives, a password that is to be checked is waited for.
     awaited: Option<Arc<()>>,
+    /// When CONNECT was read.
+    began: Monotonic,
 }
 
 impl Shard {
@@ -43,6 +45,7 @@ impl Shard {
 
     /// Looks at the credentials of a CONNECT.
     pub(super) fn log_in(&mut self, key: u32, mut connect: ConnectOptions, io: &mut Io<'_, Mail>) -> Flow {
+        let began = io.clock();
         self.estimate_round_trip(key, io);
         let Ok(certificate_user) = self.certificate_user(key, &connect) else {
             self.refuse_login(key, Some(&connect), io);
@@ -66,7 +69,7 @@ impl Shard {
             }
             Verdict::Accepted(identity) => {
                 forget_secrets(&mut connect);
-                self.admit(key, Login { connect: Some(connect), identity, awaited: None }, io)
+                self.admit(key, Login { connect: Some(connect), identity, awaited: None, began }, io)
             }
             Verdict::Check(identity, hash) => {
                 let password = match identity {
@@ -77,7 +80,7 @@ impl Shard {
                 let awaited = Arc::new(());
                 let ticket = PasswordTicket { core: self.core, session: key, cid: session.cid };
                 let check = PasswordCheck::new(ticket, hash, &password, Arc::downgrade(&awaited));
-                let login = Login { connect: Some(connect), identity, awaited: Some(awaited) };
+                let login = Login { connect: Some(connect), identity, awaited: Some(awaited), began };
                 self.wait_for_login(key, login, io);
                 // Without a control plane nobody can be checked; the connection ends by its own patience.
                 let _ = self.notices.send(Notice::CheckPassword(check));
@@ -89,7 +92,10 @@ impl Shard {
     /// A connection that begins with another verb than CONNECT.
     pub(super) fn enter_unannounced(&mut self, key: u32, io: &mut Io<'_, Mail>) -> Flow {
         match without_connect(&self.options.directory, ConnectionType::Standard) {
-            Some(identity) => self.admit(key, Login { connect: None, identity, awaited: None }, io),
+            Some(identity) => {
+                let began = io.clock();
+                self.admit(key, Login { connect: None, identity, awaited: None, began }, io)
+            }
             None => {
                 self.refuse_login(key, None, io);
                 Flow::Closed
@@ -234,7 +240,7 @@ impl Shard {
 
     /// Opens a session for who logged in.
     fn enter(&mut self, key: u32, login: Login, io: &mut Io<'_, Mail>) -> Flow {
-        let Login { connect, identity, .. } = login;
+        let Login { connect, identity, began, .. } = login;
         // The configuration may have changed while the login waited.
         let is_named = connect.as_ref().is_some_and(|connect| shown_user(connect).is_some());
         let identity = match fate(&identity, is_named, ConnectionType::Standard, &self.options.directory) {
@@ -261,6 +267,7 @@ impl Shard {
         session.payload_max = payload_max;
         session.connected = true;
         session.phase = Phase::Open;
+        self.statistics.latencies.logins.record(io.clock().since(began));
         let Some(connect) = connect else {
             describe(session, &ConnectOptions::default(), None);
             self.client_entered(key, left);

@@ -73,8 +73,9 @@ pub struct ConnectionSnapshot {
 
 impl Shard {
     /// The counters as they are now.
-    pub(crate) fn current_statistics(&self) -> CoreStatistics {
+    pub(crate) fn current_statistics(&self, io: &Io<'_, Mail>) -> CoreStatistics {
         let mut statistics = self.statistics.clone();
+        statistics.latencies.turns.clone_from(io.turn_lengths());
         statistics.pending_bytes = self.held_bytes as u64;
         for account in &self.accounts {
             let counters = &account.counters;

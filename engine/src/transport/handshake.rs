@@ -73,7 +73,9 @@ impl Shard {
         if transport.input.is_empty() || !(transport.began || begins_with_record(&transport.input)) {
             return;
         }
-        transport.began = true;
+        if !std::mem::replace(&mut transport.began, true) {
+            transport.began_at = io.now();
+        }
         let channel = match transport.channel.take() {
             Some(channel) => Ok(channel),
             None => tls.channels.channel(),
@@ -142,6 +144,7 @@ impl Shard {
         tracing::debug!("{label} - TLS version {}, cipher suite {}", peer.version, peer.cipher_suite);
         if let Some(transport) = session.transport.as_mut() {
             transport.stage = Stage::Open;
+            self.statistics.latencies.handshakes.record(io.now().since(transport.began_at));
             transport.peer = Some(Arc::new(peer));
             // It has grown by what handshakes need.
             transport.control.shrink_to_fit();

@@ -26,7 +26,7 @@ pub use rate::ConnectionRate;
 pub(crate) use records::Scratch;
 
 use crate::session::outbound::{BufferPool, Outbound};
-use petrel_runtime::End;
+use petrel_runtime::{End, Monotonic};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -65,6 +65,8 @@ pub(crate) struct Transport {
     greeted: bool,
     /// The first byte of the handshake was seen to be one.
     began: bool,
+    /// When that was.
+    began_at: Monotonic,
     /// The farewell of TLS was written.
     said_goodbye: bool,
     /// Bytes of a PROXY header that are still to be skipped.
@@ -88,6 +90,7 @@ impl Transport {
             first: false,
             greeted: false,
             began: false,
+            began_at: Monotonic::default(),
             said_goodbye: false,
             skip_bytes: 0,
             end: None,

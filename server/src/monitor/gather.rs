@@ -29,6 +29,7 @@ pub fn total(cores: &[Option<CoreStatistics>]) -> CoreStatistics {
             reports_awaited,
             requests_given_up,
             dropped_system_notices,
+            latencies,
         } = core;
         sum.connections += connections;
         sum.total_connections += total_connections;
@@ -51,6 +52,7 @@ pub fn total(cores: &[Option<CoreStatistics>]) -> CoreStatistics {
         sum.reports_awaited += reports_awaited;
         sum.requests_given_up += requests_given_up;
         sum.dropped_system_notices += dropped_system_notices;
+        sum.latencies.add(latencies);
     }
     sum
 }

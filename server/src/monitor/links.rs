@@ -37,7 +37,7 @@ pub struct Gatewayz {
 pub struct Leafz {
     server_id: String,
     now: String,
-    leafnodes: usize,
+    pub leafnodes: usize,
     leafs: Vec<Nothing>,
 }
 

@@ -8,6 +8,7 @@ mod answer;
 pub mod connz;
 mod gather;
 pub mod healthz;
+mod histograms;
 mod index;
 pub mod internals;
 pub mod json;

@@ -2,7 +2,7 @@
 //! (<https://github.com/nats-io/prometheus-nats-exporter>), and the counters of each core under petrel's own.
 
 use super::state::Monitor;
-use super::{accstatz, healthz, json, links, subsz, varz};
+use super::{accstatz, healthz, histograms, json, links, subsz, varz};
 use crate::version::{PETREL, UPSTREAM};
 use metrics::{Key, Label, Level, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::PrometheusRecorder;
@@ -103,7 +103,10 @@ pub fn metrics(monitor: &Monitor) -> String {
     exporter.record_endpoint("varz", &varz::varz(monitor, &about, &cores));
     exporter.record_endpoint("subsz", &subsz::subsz(monitor, &subsz::Request::default()));
     exporter.record_endpoint("routez", &links::routez(monitor));
-    exporter.record_endpoint("leafz", &links::leafz(monitor));
+    let leafz = links::leafz(monitor);
+    exporter.record_endpoint("leafz", &leafz);
+    // Newer exporters call it so.
+    exporter.set("leafz", "conn_nodes_total", leafz.leafnodes as f64);
     exporter.record_connections(monitor);
     exporter.record_accounts(monitor);
     let is_ill = healthz::healthz(monitor, &healthz::Request::default()).code != 200;
@@ -120,7 +123,9 @@ pub fn metrics(monitor: &Monitor) -> String {
     if let Some(not_after) = about.tls.as_ref().and_then(|tls| tls.not_after) {
         set(exporter.recorder, Key::from_name(CERTIFICATE_EXPIRY), not_after as f64);
     }
-    exporter.recorder.handle().render()
+    let mut text = exporter.recorder.handle().render();
+    text.push_str(&histograms::render(monitor, &cores));
+    text
 }
 
 fn set(recorder: &PrometheusRecorder, key: Key, value: f64) {

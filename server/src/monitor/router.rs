@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use std::sync::Arc;
+use std::time::Instant;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -111,12 +112,16 @@ pub fn router(monitor: &Arc<Monitor>) -> Router {
             if let Some(name) = endpoint.counted_as {
                 monitor.count_request(name);
             }
+            let timer = monitor.clone();
             let make = move || {
                 (endpoint.handler)(&monitor, &query).unwrap_or_else(|error| {
                     Answer::text(&error.0).with_status(StatusCode::BAD_REQUEST.as_u16())
                 })
             };
-            budget.answer(endpoint.is_long, make).await
+            let began = Instant::now();
+            let response = budget.answer(endpoint.is_long, make).await;
+            timer.time_request(endpoint.path, began.elapsed());
+            response
         };
         router = router.route(&path, any(handler));
     }

@@ -6,9 +6,11 @@ use crate::tls::Tls;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use petrel_config::Options;
+use petrel_runtime::Histogram;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 /// What is known of the server when it starts, or after a reload.
 #[derive(Clone, Debug)]
@@ -55,6 +57,7 @@ pub struct Monitor {
     about: RwLock<Arc<About>>,
     inquiry: Inquiry,
     requests: Mutex<BTreeMap<&'static str, u64>>,
+    request_times: Mutex<BTreeMap<&'static str, Histogram>>,
     processor: Mutex<ProcessorMeter>,
     accepting: AtomicBool,
     system_requests: AtomicUsize,
@@ -70,6 +73,7 @@ impl Monitor {
             about: RwLock::new(Arc::new(about)),
             inquiry,
             requests: Mutex::default(),
+            request_times: Mutex::default(),
             processor: Mutex::new(ProcessorMeter::start()),
             accepting: AtomicBool::new(true),
             system_requests: AtomicUsize::new(0),
@@ -126,6 +130,17 @@ impl Monitor {
     /// Requests so far, by endpoint.
     pub fn requests(&self) -> BTreeMap<&'static str, u64> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts how long the answer of an endpoint took to make.
+    pub fn time_request(&self, path: &'static str, time: Duration) {
+        let mut times = self.request_times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.entry(path).or_default().record(time);
+    }
+
+    /// How long answers took so far, by endpoint.
+    pub fn request_times(&self) -> BTreeMap<&'static str, Histogram> {
+        self.request_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes a sample of how busy the process is. To be called about once a second.
