@@ -41,4 +41,6 @@ pub use snapshot::{
     AccountPage, AccountQuery, AccountSnapshot, ConnectionPage, ConnectionQuery, ConnectionSnapshot,
     SubscriptionCursor, SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot,
 };
-pub use system::{Publication, SystemNotice, SystemRequest, Warning};
+pub use system::{
+    NoticeKind, NoticeWeight, Publication, SYSTEM_NOTICES_MAX, SystemNotice, SystemRequest, Warning,
+};

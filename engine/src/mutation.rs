@@ -57,6 +57,10 @@ pub enum Mutation {
     AnsweredTwice,
     /// Requests that nobody on another core received stay without notice when they went to another account.
     ServiceNoticeByInterest,
+    /// An account's number of clients is not told when one leaves.
+    DeparturesUncounted,
+    /// An account's number of clients that could not be told for lack of room is never told.
+    ChangesForgotten,
     /// What a client sends while a worker has its handshake is forgotten.
     HandshakeInputDropped,
     /// Lame duck mode ends with the first core that has no client left.

@@ -1,6 +1,7 @@
 //! What a node's cores are told at start.
 
 use crate::account::Directory;
+use crate::system::SYSTEM_NOTICES_MAX;
 use crate::transport::TlsOptions;
 use petrel_protocol::client::ServerInfo;
 use std::net::SocketAddr;
@@ -45,6 +46,8 @@ pub struct Options {
     pub closed_clients_max: usize,
     /// Whether requests to the system account are answered and events are told.
     pub system_services: bool,
+    /// Requests, and events, of a core that may wait for the control plane; what comes beyond is dropped.
+    pub system_notices_max: usize,
     /// Which protocol lines are logged.
     pub trace: Trace,
     /// Bytes of out-buffers, spilled mail and partial input that one core may hold before it closes the
@@ -115,6 +118,7 @@ impl Default for Options {
             lame_duck_grace_period: Duration::from_secs(10),
             closed_clients_max: 10_000,
             system_services: false,
+            system_notices_max: SYSTEM_NOTICES_MAX,
             trace: Trace::default(),
             memory_budget_bytes: 512 * 1024 * 1024,
         }

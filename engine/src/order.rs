@@ -6,7 +6,7 @@ use crate::options::Options;
 use crate::snapshot::{
     AccountPage, AccountQuery, ConnectionPage, ConnectionQuery, SubscriptionPage, SubscriptionQuery,
 };
-use crate::system::{Publication, SystemNotice, Warning};
+use crate::system::{NoticeWeight, Publication, SystemNotice, Warning};
 use crate::transport::HandshakeAnswer;
 use petrel_runtime::CoreId;
 use std::net::SocketAddr;
@@ -28,13 +28,8 @@ pub enum Order {
     Publish(Publication),
     /// Say for each of these subjects of the system account whether somebody wants it.
     Interested(Vec<String>, crossbeam_channel::Sender<Vec<bool>>),
-    /// So many [`Notice::System`] of this core, and so many bytes in them, are worked off.
-    SystemHandled {
-        /// How many.
-        notices: usize,
-        /// Bytes in them.
-        bytes: usize,
-    },
+    /// A [`Notice::System`] of this core that counted for this is worked off.
+    SystemHandled(NoticeWeight),
     /// Close a client; answer whether it is on this core.
     Kick(u64, crossbeam_channel::Sender<bool>),
     /// Tell a client that the server will go; answer what became of it.

@@ -167,7 +167,7 @@ impl Shard {
             scratch: Scratch::default(),
             handshakes: None,
             lame_duck: None,
-            system: SystemQueue::default(),
+            system: SystemQueue::new(options.system_notices_max),
             options,
             core,
             core_count,
@@ -339,7 +339,7 @@ impl Shard {
             Order::Interested(subjects, answer) => {
                 let _ = answer.send(self.interested(&subjects));
             }
-            Order::SystemHandled { notices, bytes } => self.system.handled(notices, bytes),
+            Order::SystemHandled(weight) => self.system_handled(weight),
             Order::Kick(cid, answer) => {
                 let _ = answer.send(self.kick(cid, io));
             }

@@ -2,8 +2,8 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use petrel_engine::{
-    AccountQuery, AccountSnapshot, ConnectionQuery, ConnectionSnapshot, CoreStatistics, Order, Publication,
-    SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot, Warning,
+    AccountQuery, AccountSnapshot, ConnectionQuery, ConnectionSnapshot, CoreStatistics, NoticeWeight, Order,
+    Publication, SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot, Warning,
 };
 use petrel_runtime::{CoreId, OrderSender};
 use std::collections::{HashMap, HashSet};
@@ -188,10 +188,10 @@ impl Inquiry {
         }
     }
 
-    /// Tells a core that its notices are worked off.
-    pub fn handled(&self, core: CoreId, notices: usize, bytes: usize) {
+    /// Tells a core that one of its notices is worked off.
+    pub fn handled(&self, core: CoreId, weight: NoticeWeight) {
         if let Some(core) = self.orders.get(core.index()) {
-            core.send(Order::SystemHandled { notices, bytes });
+            core.send(Order::SystemHandled(weight));
         }
     }
 

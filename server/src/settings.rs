@@ -230,6 +230,7 @@ pub fn engine_options(
         lame_duck_grace_period: options.lame_duck_grace_period(),
         closed_clients_max: size(or_default(options.closed_clients_max, defaults::CLOSED_CLIENTS_MAX)),
         system_services: options.system_account_name().is_some(),
+        system_notices_max: petrel_engine::SYSTEM_NOTICES_MAX,
         trace: trace(&options.log),
         memory_budget_bytes: usize::try_from(budget).unwrap_or(usize::MAX),
     })

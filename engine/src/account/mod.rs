@@ -27,7 +27,7 @@ use crate::interest::Interest;
 use std::sync::Arc;
 
 /// An account's place in the node's table; the same on all cores.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub(crate) u16);
 
 impl AccountId {

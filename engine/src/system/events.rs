@@ -3,6 +3,7 @@
 
 use super::{SystemNotice, subjects};
 use crate::account::AccountId;
+use crate::mutation::Mutation;
 use crate::shard::Shard;
 use crate::snapshot::ConnectionSnapshot;
 use petrel_protocol::client::ClosedReason;
@@ -45,7 +46,7 @@ impl Shard {
         if !self.options.system_services {
             return;
         }
-        if was_in {
+        if was_in && !self.is_mutated(Mutation::DeparturesUncounted) {
             self.tell_account_changed(account);
         }
         if matches!(record.stop, Some((_, ClosedReason::AuthenticationFailure))) {
@@ -62,14 +63,19 @@ impl Shard {
     }
 
     /// The number of clients of an account has changed; upstream never tells of the global one.
-    fn tell_account_changed(&mut self, account: AccountId) {
+    pub(super) fn tell_account_changed(&mut self, account: AccountId) {
         if !self.options.system_services || account == AccountId::GLOBAL {
             return;
         }
         let name = self.accounts[account.index()].name.clone();
         if subjects::connection_counts(&name).iter().any(|subject| self.is_wanted(AccountId::SYSTEM, subject))
         {
-            self.notify(SystemNotice::AccountChanged(name));
+            // What is told is the number as it is when the notice is worked off: the last one must not get lost.
+            if !self.notify(SystemNotice::AccountChanged(name))
+                && !self.is_mutated(Mutation::ChangesForgotten)
+            {
+                self.system.remember(account);
+            }
         }
     }
 

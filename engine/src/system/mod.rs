@@ -7,9 +7,13 @@
 
 mod events;
 mod publishing;
+mod queue;
 mod subjects;
 
 pub use publishing::Publication;
+pub use queue::NOTICES_MAX as SYSTEM_NOTICES_MAX;
+pub(crate) use queue::SystemQueue;
+pub use queue::{NoticeKind, NoticeWeight};
 
 use crate::account::AccountId;
 use crate::mail::{Message, Origin};
@@ -19,15 +23,11 @@ use crate::shard::Shard;
 use crate::snapshot::ConnectionSnapshot;
 use petrel_protocol::client::ClosedReason;
 use petrel_runtime::Io;
+use queue::Admission;
 use std::sync::Arc;
 
 /// The session key of the server's own subscriptions; no session has it.
 pub(crate) const INTERNAL_SESSION: u32 = u32::MAX - 1;
-/// Notices of a core that may wait for the control plane.
-const NOTICES_MAX: usize = 4096;
-/// Bytes in them.
-const NOTICE_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 /// Something for the system account's services.
 #[derive(Debug)]
 pub enum SystemNotice {
@@ -67,33 +67,6 @@ pub enum Warning {
     NotReady,
     /// It is not on this core.
     Unknown,
-}
-
-/// How many notices of a core wait.
-#[derive(Default)]
-pub(crate) struct SystemQueue {
-    waiting: usize,
-    waiting_bytes: usize,
-    /// Notices were dropped since there was last room for one.
-    is_dropping: bool,
-}
-
-impl SystemQueue {
-    /// The control plane is done with some.
-    pub(crate) fn handled(&mut self, notices: usize, bytes: usize) {
-        self.waiting = self.waiting.saturating_sub(notices);
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
-    }
-}
-
-impl SystemNotice {
-    /// Bytes that count against the limit of what waits.
-    pub fn bytes(&self) -> usize {
-        match self {
-            SystemNotice::Request(request) => request.headers.len() + request.body.len(),
-            _ => 0,
-        }
-    }
 }
 
 impl Shard {
@@ -137,24 +110,34 @@ impl Shard {
         true
     }
 
-    /// Tells the control plane, as long as not too much waits there already.
-    fn notify(&mut self, notice: SystemNotice) {
-        let bytes = notice.bytes();
-        let queue = &mut self.system;
-        if queue.waiting >= NOTICES_MAX || queue.waiting_bytes + bytes > NOTICE_BYTES_MAX {
+    /// Tells the control plane, as long as not too much waits there already. Whether it was told.
+    fn notify(&mut self, notice: SystemNotice) -> bool {
+        let admission = self.system.admit(notice.weight());
+        if admission != Admission::Given {
             self.statistics.dropped_system_notices += 1;
-            if !std::mem::replace(&mut queue.is_dropping, true) {
+            if admission == Admission::DroppedFirst {
+                let noun =
+                    if matches!(notice, SystemNotice::Request(_)) { "requests to" } else { "events of" };
                 tracing::warn!(
-                    "Too many requests to the system account: dropping what comes until {NOTICES_MAX} are answered"
+                    "Too many {noun} the system account: dropping what comes until some of the {} that wait are \
+                     worked off",
+                    self.options.system_notices_max
                 );
             }
-            return;
+            return false;
         }
-        queue.is_dropping = false;
-        queue.waiting += 1;
-        queue.waiting_bytes += bytes;
         // Nobody listens when the node is being taken down.
         let _ = self.notices.send(Notice::System(self.core, Box::new(notice)));
+        true
+    }
+
+    /// The control plane is done with a notice.
+    pub(crate) fn system_handled(&mut self, weight: NoticeWeight) {
+        self.system.handled(weight);
+        // One for one: each of them is handled in its turn, and makes room for the next.
+        if let Some(account) = self.system.recall() {
+            self.tell_account_changed(account);
+        }
     }
 
     /// Closes the client with this id, if it is on this core.

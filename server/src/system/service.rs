@@ -82,6 +82,50 @@ struct Clock {
     counts: Instant,
 }
 
+/// What is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Due {
+    sample: bool,
+    statistics: bool,
+    counts: bool,
+}
+
+impl Clock {
+    fn start(now: Instant) -> Clock {
+        Clock {
+            sample: now + SAMPLE_INTERVAL,
+            statistics: now + STATISTICS_FIRST,
+            statistics_interval: STATISTICS_FIRST,
+            counts: now + COUNTS_INTERVAL,
+        }
+    }
+
+    /// When something is due next.
+    fn next(&self) -> Instant {
+        self.sample.min(self.statistics).min(self.counts)
+    }
+
+    /// What is due by now; it comes again after its interval.
+    fn take_due(&mut self, now: Instant) -> Due {
+        let due = Due {
+            sample: now >= self.sample,
+            statistics: now >= self.statistics,
+            counts: now >= self.counts,
+        };
+        if due.sample {
+            self.sample = now + SAMPLE_INTERVAL;
+        }
+        if due.statistics {
+            self.statistics_interval = (self.statistics_interval * 2).min(STATISTICS_INTERVAL_MAX);
+            self.statistics = now + self.statistics_interval;
+        }
+        if due.counts {
+            self.counts = now + COUNTS_INTERVAL;
+        }
+        due
+    }
+}
+
 struct Desk {
     monitor: Arc<Monitor>,
     reload: Reload,
@@ -91,27 +135,22 @@ struct Desk {
 
 impl Desk {
     fn serve(&mut self) {
-        let now = Instant::now();
-        let mut clock = Clock {
-            sample: now + SAMPLE_INTERVAL,
-            statistics: now + STATISTICS_FIRST,
-            statistics_interval: STATISTICS_FIRST,
-            counts: now + COUNTS_INTERVAL,
-        };
+        let mut clock = Clock::start(Instant::now());
         loop {
-            let next = clock.sample.min(clock.statistics).min(clock.counts);
-            match self.queue.recv_deadline(next) {
+            // Also while notices come without a pause.
+            self.tick(&mut clock);
+            match self.queue.recv_deadline(clock.next()) {
                 Ok(Work::Notice(core, notice)) => {
                     self.monitor.set_system_requests(self.queue.len());
-                    let bytes = notice.bytes();
+                    let weight = notice.weight();
                     self.work_off(*notice);
-                    self.monitor.inquiry().handled(core, 1, bytes);
+                    self.monitor.inquiry().handled(core, weight);
                 }
                 Ok(Work::Announce(word, done)) => {
                     self.announce(word);
                     let _ = done.send(());
                 }
-                Err(RecvTimeoutError::Timeout) => self.tick(&mut clock),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -150,18 +189,14 @@ impl Desk {
     }
 
     fn tick(&mut self, clock: &mut Clock) {
-        let now = Instant::now();
-        if now >= clock.sample {
-            clock.sample = now + SAMPLE_INTERVAL;
+        let due = clock.take_due(Instant::now());
+        if due.sample {
             self.monitor.sample_processor();
         }
-        if now >= clock.statistics {
-            clock.statistics_interval = (clock.statistics_interval * 2).min(STATISTICS_INTERVAL_MAX);
-            clock.statistics = now + clock.statistics_interval;
+        if due.statistics {
             self.tell_statistics();
         }
-        if now >= clock.counts {
-            clock.counts = now + COUNTS_INTERVAL;
+        if due.counts {
             let counts = events::all_connection_counts(&self.monitor, &mut self.stationery);
             self.publish(counts);
         }
@@ -189,5 +224,48 @@ impl Desk {
         let text = self.stationery.server(&about);
         self.publish([in_system_account(&self.monitor, &subject, text)]);
         self.monitor.inquiry().settle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The milliseconds of the first hundred seconds at which something was due.
+    fn times(is_due: impl Fn(Due) -> bool) -> Vec<u128> {
+        let start = Instant::now();
+        let mut clock = Clock::start(start);
+        let mut times = Vec::new();
+        while clock.next() < start + Duration::from_secs(100) {
+            let now = clock.next();
+            let due = clock.take_due(now);
+            assert_ne!(due, Due::default(), "what is next is due then");
+            if is_due(due) {
+                times.push(now.duration_since(start).as_millis());
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn numbers_of_connections_are_told_each_half_minute() {
+        assert_eq!(times(|due| due.counts), [30_000, 60_000, 90_000]);
+    }
+
+    #[test]
+    fn statistics_come_at_twice_the_interval_up_to_ten_seconds() {
+        let times = times(|due| due.statistics);
+        assert_eq!(times[..7], [250, 750, 1_750, 3_750, 7_750, 15_750, 25_750]);
+        assert_eq!(times.len(), 14);
+    }
+
+    #[test]
+    fn what_was_missed_comes_once() {
+        let start = Instant::now();
+        let mut clock = Clock::start(start);
+        let late = start + Duration::from_secs(95);
+        assert_eq!(clock.take_due(late), Due { sample: true, statistics: true, counts: true });
+        assert_eq!(clock.take_due(late), Due::default());
+        assert_eq!(clock.counts, late + COUNTS_INTERVAL);
     }
 }

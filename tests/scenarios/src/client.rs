@@ -212,6 +212,11 @@ impl<S: Script> Client<S> {
             Said::Info(json) => self.with_script(io, |script, hand| script.informed(&json, hand)),
             Said::Message(received) => {
                 let id = link.id;
+                let mut is_taken = false;
+                self.with_script(io, |script, hand| is_taken = script.told(&received, hand));
+                if is_taken {
+                    return;
+                }
                 let arrival = self.play.borrow_mut().stage.ledger.delivered(id, &received);
                 if let Arrival::Message(message, subscription) = arrival {
                     self.with_script(io, |script, hand| script.message(message, subscription, hand));

@@ -47,6 +47,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::AccountLimitPerCore, "logins", 20),
     mutant(Mutation::LoginNotTimed, "logins", 20),
     mutant(Mutation::HandshakeInputDropped, "handshakes", 20),
+    mutant(Mutation::DeparturesUncounted, "system-events", 20),
+    mutant(Mutation::ChangesForgotten, "system-events", 50),
     mutant(Mutation::BrokenReceiversStay, "panics", 50),
     mutant(Mutation::ShadowsFollowedHereOnly, "stream-imports", 20),
     mutant(Mutation::ShadowsOutliveSubscription, "stream-imports", 50),

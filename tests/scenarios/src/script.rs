@@ -5,6 +5,7 @@ use crate::ledger::{
     payload,
 };
 use crate::random::Random;
+use crate::wire::Received;
 use petrel_runtime::{End, Monotonic};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,6 +33,10 @@ pub trait Script: 'static {
     fn poked(&mut self, _word: u32, _hand: &mut Hand<'_>) {}
     /// A message was read that keeps the rules.
     fn message(&mut self, _message: MessageId, _subscription: SubscriptionId, _hand: &mut Hand<'_>) {}
+    /// A message was read. True: it is of the server itself, and no business of the ledger.
+    fn told(&mut self, _received: &Received, _hand: &mut Hand<'_>) -> bool {
+        false
+    }
     /// The PONG of a PING of the script was read.
     fn ponged(&mut self, _hand: &mut Hand<'_>) {}
     /// An INFO was read that was not the first.

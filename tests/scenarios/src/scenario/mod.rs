@@ -14,6 +14,7 @@ mod panics;
 mod permissions;
 mod queue_groups;
 mod stall;
+mod system_events;
 
 use crate::run::{Outcome, Settings};
 
@@ -45,6 +46,7 @@ pub const SCENARIOS: &[Scenario] = &[
     accounts::STREAMS,
     accounts::SERVICES,
     handshakes::SCENARIO,
+    system_events::SCENARIO,
     #[cfg(feature = "mutations")]
     panics::SCENARIO,
 ];
