@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod chores;
 mod configure;
 mod console;
 mod files;

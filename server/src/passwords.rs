@@ -1,11 +1,12 @@
 //! Checks passwords against bcrypt hashes: tens of milliseconds each, so never on a core.
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crate::chores::{self, Chore, Life};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use petrel_engine::{PasswordCheck, PasswordTicket, PasswordVerdict};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use tracing::warn;
 
 /// Checks that may wait; a login beyond them is refused as one that came too late.
@@ -13,8 +14,6 @@ pub const WAITING_MAX: usize = 1000;
 /// Passwords that were right and are remembered, so that a crowd that comes back costs little. What is remembered names
 /// the hash as well: one that a reload takes out of the configuration is asked for no more.
 const REMEMBERED_MAX: usize = 10_000;
-/// How much the thread yields to those that carry messages: where they take all there is, it gets a quarter of a CPU.
-const NICENESS: i32 = 5;
 
 /// What answers.
 type Answer = Box<dyn Fn(PasswordTicket, PasswordVerdict) + Send + Sync>;
@@ -22,6 +21,13 @@ type Answer = Box<dyn Fn(PasswordTicket, PasswordVerdict) + Send + Sync>;
 /// The thread that checks, and what it found right.
 pub struct PasswordChecker {
     queue: Sender<PasswordCheck>,
+    shared: Arc<Shared>,
+}
+
+/// A check that is under way.
+struct UnderWay {
+    check: PasswordCheck,
+    is_answered: AtomicBool,
     shared: Arc<Shared>,
 }
 
@@ -43,8 +49,12 @@ impl PasswordChecker {
     ) -> std::io::Result<PasswordChecker> {
         let shared = Arc::new(Shared { key, remembered: Mutex::default(), answer: Box::new(answer) });
         let (queue, checks) = bounded(WAITING_MAX);
-        let worker = shared.clone();
-        thread::Builder::new().name("petrel-passwords".into()).spawn(move || worker.work(&checks))?;
+        let known = shared.clone();
+        chores::start("pass", 1, Life::Long, checks, move |check| UnderWay {
+            check,
+            is_answered: AtomicBool::new(false),
+            shared: known.clone(),
+        })?;
         Ok(PasswordChecker { queue, shared })
     }
 
@@ -63,23 +73,26 @@ impl PasswordChecker {
     }
 }
 
-impl Shared {
-    fn work(&self, checks: &Receiver<PasswordCheck>) {
-        if let Err(error) = rustix::process::nice(NICENESS) {
-            warn!("The thread that checks passwords runs at full priority: {error}");
+impl Chore for UnderWay {
+    fn run(&self) {
+        if self.is_answered.load(Ordering::Relaxed) || !self.check.is_awaited() {
+            return;
         }
-        for check in checks {
-            if !check.is_awaited() {
-                continue;
-            }
-            let digest = self.digest(&check);
-            let verdict = if self.remembers(&digest) || matches(&check) {
-                self.remember(digest);
-                PasswordVerdict::Matches
-            } else {
-                PasswordVerdict::Differs
-            };
-            (self.answer)(check.ticket, verdict);
+        let verdict = self.shared.check(&self.check);
+        if !self.is_answered.swap(true, Ordering::Relaxed) {
+            (self.shared.answer)(self.check.ticket, verdict);
+        }
+    }
+}
+
+impl Shared {
+    fn check(&self, check: &PasswordCheck) -> PasswordVerdict {
+        let digest = self.digest(check);
+        if self.remembers(&digest) || matches(check) {
+            self.remember(digest);
+            PasswordVerdict::Matches
+        } else {
+            PasswordVerdict::Differs
         }
     }
 
@@ -125,7 +138,7 @@ fn matches(check: &PasswordCheck) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam_channel::unbounded;
+    use crossbeam_channel::{Receiver, unbounded};
     use petrel_engine::Secret;
     use petrel_runtime::CoreId;
     use std::sync::Weak;
@@ -185,6 +198,9 @@ mod tests {
         checker.submit(check(0, HASH, "s3cret", Arc::downgrade(&connection)));
         assert_eq!(next(&answers), (0, PasswordVerdict::Matches));
         checker.submit(check(1, SLOW, "x", Arc::downgrade(&connection)));
+        while !checker.queue.is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         for cid in 0..WAITING_MAX as u64 {
             checker.submit(check(100 + cid, HASH, "wrong", Weak::new()));
         }

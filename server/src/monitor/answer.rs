@@ -1,21 +1,24 @@
 //! Answers, and what they may cost: monitoring must not exhaust the server, whoever asks and however slowly they read.
 
+use crate::chores::{self, Chore, Life};
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use crossbeam_channel::{Sender, unbounded};
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 /// Long answers that are made at a time.
 const LONG_ANSWERS_MAX: usize = 2;
-/// Threads that make answers: one stays free for short ones, so that probes are answered.
-pub const ANSWERING_THREADS: usize = LONG_ANSWERS_MAX + 1;
+/// Threads that make short answers, probes' among them. Each may wait for a core for a second.
+pub const SHORT_ANSWERS_MAX: usize = 2;
 /// Answers up to here are not counted: as many as there are connections fit.
 const SMALL_BYTES: usize = 64 * 1024;
 /// Bytes of answers beyond that size that may wait to be read, all clients together.
@@ -69,23 +72,59 @@ impl Answer {
     }
 }
 
+/// What makes an answer.
+pub type Make = Box<dyn Fn() -> Answer + Send + Sync>;
+
 /// Shares out the making of long answers and the memory of those that wait to be read.
 pub struct Budget {
     turns: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// As many at most as there are turns.
+    long: Sender<LongAnswer>,
+}
+
+/// A long answer to be made. Its turn lasts until there is one, also when nobody waits for it any more.
+struct LongAnswer {
+    make: Make,
+    reply: Mutex<Option<(oneshot::Sender<Made>, OwnedSemaphorePermit)>>,
+}
+
+/// An answer, and the turn in which it was made.
+type Made = (Answer, Option<OwnedSemaphorePermit>);
+
+impl Chore for LongAnswer {
+    fn run(&self) {
+        let reply = || self.reply.lock().unwrap_or_else(PoisonError::into_inner);
+        if reply().as_ref().is_none_or(|(sender, _)| sender.is_closed()) {
+            reply().take();
+            return;
+        }
+        let answer = (self.make)();
+        let waiting = reply().take();
+        if let Some((sender, turn)) = waiting {
+            // Who asked may have gone meanwhile: then the turn ends here.
+            let _ = sender.send((answer, Some(turn)));
+        }
+    }
 }
 
 impl Budget {
-    /// With everything free.
-    pub fn new() -> Budget {
-        Budget {
+    /// With everything free. Starts the threads that make long answers.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start() -> io::Result<Budget> {
+        let (long, waiting) = unbounded();
+        chores::start("answer", LONG_ANSWERS_MAX, Life::Short, waiting, |answer: LongAnswer| answer)?;
+        Ok(Budget {
             turns: Arc::new(Semaphore::new(LONG_ANSWERS_MAX)),
             waiting: Arc::new(Semaphore::new(WAITING_BYTES_MAX / PERMIT_BYTES)),
-        }
+            long,
+        })
     }
 
-    /// Makes an answer on a thread of its own, when it is its turn.
-    pub async fn answer(&self, is_long: bool, make: impl FnOnce() -> Answer + Send + 'static) -> Response {
+    /// Makes an answer on another thread, when it is its turn.
+    pub async fn answer(&self, is_long: bool, make: Make) -> Response {
         let made = tokio::time::timeout(TURN_WAIT_MAX, self.make(is_long, make)).await;
         match made {
             Ok(response) => response,
@@ -93,17 +132,12 @@ impl Budget {
         }
     }
 
-    async fn make(&self, is_long: bool, make: impl FnOnce() -> Answer + Send + 'static) -> Response {
-        let turn = match is_long {
-            true => self.turns.clone().acquire_owned().await.ok(),
-            false => None,
+    async fn make(&self, is_long: bool, make: Make) -> Response {
+        let made = match is_long {
+            true => self.make_long(make).await,
+            false => tokio::task::spawn_blocking(move || (make(), None)).await.ok(),
         };
-        let made = tokio::task::spawn_blocking(move || {
-            // The turn lasts as long as the work, also when nobody waits for it any more.
-            let answer = make();
-            (answer, turn)
-        });
-        let Ok((answer, turn)) = made.await else {
+        let Some((answer, turn)) = made else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "this answer could not be made\n");
         };
         let Answer { status, kind, body } = answer;
@@ -125,6 +159,13 @@ impl Budget {
             response.headers_mut().insert("Access-Control-Allow-Origin", anybody);
         }
         response
+    }
+
+    async fn make_long(&self, make: Make) -> Option<Made> {
+        let turn = self.turns.clone().acquire_owned().await.ok()?;
+        let (sender, made) = oneshot::channel();
+        self.long.send(LongAnswer { make, reply: Mutex::new(Some((sender, turn))) }).ok()?;
+        made.await.ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The socket and the thread of monitoring.
 
-use super::answer::ANSWERING_THREADS;
+use super::answer::{Budget, SHORT_ANSWERS_MAX};
 use super::patience::Patient;
 use super::router::router;
 use super::state::Monitor;
@@ -8,9 +8,11 @@ use crate::address::joined;
 use crate::files::system_text;
 use crate::settings::Listen;
 use crate::tcp::bind;
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -26,6 +28,10 @@ const CONNECTIONS_MAX: usize = 512;
 
 /// Bytes of a request's head, and of an answer in the hands of its connection.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// What the kernel may hold of the answers to a connection. It grows by itself to some megabytes: those of slow readers
+/// would be memory that nobody counts, and copying them in one go takes a processor from a core for milliseconds.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// How long a client may take to send the head of its request, the first one or the next.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,14 +98,14 @@ impl Listener {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(ANSWERING_THREADS)
+            .max_blocking_threads(SHORT_ANSWERS_MAX)
             .thread_name("petrel-answers")
             .build()?;
-        let listener = self.listener;
+        let (listener, budget) = (self.listener, Arc::new(Budget::start()?));
         std::thread::Builder::new().name("petrel-monitor".into()).spawn(move || {
             runtime.block_on(async move {
                 match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => accept(listener, &monitor, open).await,
+                    Ok(listener) => accept(listener, router(&monitor, &budget), open).await,
                     Err(error) => tracing::error!("Monitoring cannot serve: {error}"),
                 }
             });
@@ -108,14 +114,15 @@ impl Listener {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, monitor: &Arc<Monitor>, open: Open) {
-    let service = router(monitor);
+async fn accept(listener: tokio::net::TcpListener, service: Router, open: Open) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // The semaphore is never closed.
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                // Where the system refuses, its own limits hold.
+                let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
                 let service = TowerToHyperService::new(service.clone());
                 let opening = open(stream);
                 tokio::spawn(async move {

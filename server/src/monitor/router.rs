@@ -99,9 +99,8 @@ fn subsz_endpoint(monitor: &Monitor, query: &Query) -> Result<Answer, BadParamet
 }
 
 /// All endpoints, below the configured base path.
-pub fn router(monitor: &Arc<Monitor>) -> Router {
+pub fn router(monitor: &Arc<Monitor>, budget: &Arc<Budget>) -> Router {
     let base = base_of(monitor);
-    let budget = Arc::new(Budget::new());
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let (monitor, budget, endpoint) = (monitor.clone(), budget.clone(), *endpoint);
@@ -119,7 +118,7 @@ pub fn router(monitor: &Arc<Monitor>) -> Router {
                 })
             };
             let began = Instant::now();
-            let response = budget.answer(endpoint.is_long, make).await;
+            let response = budget.answer(endpoint.is_long, Box::new(make)).await;
             timer.time_request(endpoint.path, began.elapsed());
             response
         };

@@ -1,22 +1,20 @@
 //! The threads that do handshakes, so that no core does.
 
+use crate::chores::{self, Chore, Life};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use petrel_engine::Order;
 use petrel_engine::transport::HandshakeJob;
 use petrel_runtime::OrderSender;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Steps of handshakes that may wait: about what a worker gets done within the default timeout. More would wait in
 /// vain, so they are refused at once.
 const WAITING_MAX: usize = 4096;
-/// How much the workers yield to the cores. A crowd that comes back shall not slow those who are there, and shall still
-/// get its share of a busy machine.
-const NICENESS: i32 = 5;
 
-/// The workers of a node.
+/// The workers of a node. A crowd that comes back does not slow those who are there, and still gets its share of a busy
+/// machine.
 pub struct Workers {
     jobs: Sender<Box<HandshakeJob>>,
     queue: Receiver<Box<HandshakeJob>>,
@@ -46,23 +44,25 @@ impl Workers {
             return Ok(());
         }
         let count = NonZeroUsize::new(orders.len() / 2).map_or(1, NonZeroUsize::get);
-        for number in 0..count {
-            let (queue, orders) = (self.queue.clone(), orders.to_vec());
-            let name = format!("petrel-tls-{number}");
-            std::thread::Builder::new().name(name).spawn(move || work(&queue, &orders))?;
-        }
-        Ok(())
+        let orders: Arc<[OrderSender<Order>]> = orders.into();
+        chores::start("tls", count, Life::Long, self.queue.clone(), move |job| Step {
+            job: Mutex::new(Some(job)),
+            orders: orders.clone(),
+        })
     }
 }
 
-fn work(queue: &Receiver<Box<HandshakeJob>>, orders: &[OrderSender<Order>]) {
-    // Of this thread alone, on Linux. Without it handshakes are merely less modest.
-    let _ = rustix::process::setpriority_process(None, NICENESS);
-    for job in queue {
-        if job.is_abandoned() {
-            continue;
-        }
-        if let Some(core) = orders.get(job.core().index()) {
+/// A step of a handshake. It is taken once: who comes second finds nothing to do.
+struct Step {
+    job: Mutex<Option<Box<HandshakeJob>>>,
+    orders: Arc<[OrderSender<Order>]>,
+}
+
+impl Chore for Step {
+    fn run(&self) {
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(job) = job.filter(|job| !job.is_abandoned()) else { return };
+        if let Some(core) = self.orders.get(job.core().index()) {
             core.send(Order::Handshake(Box::new(job.run())));
         }
     }
