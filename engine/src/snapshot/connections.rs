@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Sessions or closed connections that one page looks at.
-const LOOKED_AT_MAX: usize = 512;
+const LOOKED_AT_MAX: usize = 256;
 /// From here on a position lies in the ring of closed connections.
 const CLOSED: u64 = 1 << 40;
 

@@ -6,7 +6,9 @@ use petrel_protocol::subject;
 use std::sync::Arc;
 
 /// Subscriptions that one page looks at; an account counts as one.
-const LOOKED_AT_MAX: usize = 4096;
+const LOOKED_AT_MAX: usize = 2048;
+/// Subscriptions that one page reports: each costs as much as looking at several, for its texts are copied.
+const REPORTED_MAX: usize = 512;
 /// Connection id that is shown for the server's own subscriptions; clients' ids begin above it.
 const INTERNAL_CID: u64 = 2;
 
@@ -77,7 +79,7 @@ impl Shard {
             }
             let from = if index == first { query.from.key } else { 0 };
             for (key, subscription) in account.interest.subscriptions().iter_from(from) {
-                if looked_at >= LOOKED_AT_MAX {
+                if looked_at >= LOOKED_AT_MAX || page.subscriptions.len() >= REPORTED_MAX {
                     let account = u16::try_from(index).unwrap_or(u16::MAX);
                     page.next = Some(SubscriptionCursor { account, key });
                     return page;
@@ -194,7 +196,7 @@ mod tests {
         let all = SubscriptionQuery { take: usize::MAX, ..SubscriptionQuery::default() };
         let (found, mut sids, most) = walk(&shard, &all);
         assert_eq!((found, sids.len()), (13_000, 13_000));
-        assert!(most <= LOOKED_AT_MAX, "{most}");
+        assert!(most <= REPORTED_MAX, "{most}");
         sids.sort_unstable();
         sids.dedup();
         assert_eq!(sids.len(), 13_000);
