@@ -22,6 +22,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a monitoring page may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a page that are read at once.
+const PIECE_BYTES: usize = 64 * 1024;
 /// Lines of a server's log that are shown when it fails.
 const LOG_LINES: usize = 10;
 
@@ -125,17 +127,40 @@ impl Server {
     /// # Errors
     /// When it does not answer within ten seconds.
     pub fn page(&self, path: &str) -> Result<String> {
+        let mut answer = String::new();
+        self.ask(path)?.read_to_string(&mut answer).with_context(|| format!("{path} is not answered"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
+        check_head(path, head)?;
+        Ok(body.to_owned())
+    }
+
+    /// The length of such an answer, its head included. It is read and forgotten piece by piece: gathering megabytes
+    /// would take the processor from a generator that runs beside this.
+    ///
+    /// # Errors
+    /// As [`Server::page`].
+    pub fn page_bytes(&self, path: &str) -> Result<usize> {
+        let mut stream = self.ask(path)?;
+        let mut piece = [0; PIECE_BYTES];
+        let mut bytes = 0;
+        loop {
+            let count = stream.read(&mut piece).with_context(|| format!("{path} is not answered"))?;
+            if bytes == 0 {
+                check_head(path, &String::from_utf8_lossy(&piece[..count]))?;
+            }
+            if count == 0 {
+                return Ok(bytes);
+            }
+            bytes += count;
+        }
+    }
+
+    fn ask(&self, path: &str) -> Result<TcpStream> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.monitor_port)).context("monitoring")?;
         stream.set_read_timeout(Some(PAGE_TIMEOUT))?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).context("monitoring")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).with_context(|| format!("{path} is not answered"))?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
-        if !head.starts_with("HTTP/1.1 200") {
-            bail!("{path}: {}", head.lines().next().unwrap_or_default());
-        }
-        Ok(body.to_owned())
+        Ok(stream)
     }
 
     /// The command line's options: where to listen, all else as by default.
@@ -223,6 +248,14 @@ impl Drop for Files {
             let _ = fs::remove_file(file);
         }
     }
+}
+
+/// That an answer is a good one.
+fn check_head(path: &str, head: &str) -> Result<()> {
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("{path}: {}", head.lines().next().unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// A connection is accepted and greeted with `INFO`.

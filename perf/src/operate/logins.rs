@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Figure, load};
+use super::{Figure, lag_us, load};
 use crate::server::Server;
+use petrel_tools::bench::Report;
 
 /// Logins at once.
 const LOGINS: usize = 1_000;
@@ -36,11 +37,12 @@ pub(super) fn measure(binary: &Path, quick: bool) -> Result<Vec<Figure>> {
     );
     let server = Server::configured(binary, Some(&[0]), &config)?;
     let traffic = format!("{TRAFFIC} {seconds}s");
-    let p99 = |report: petrel_tools::bench::Report| -> Result<f64> {
-        Ok(report.latency.context("delays of the load")?.p99_us)
+    let p99 = |report: &Report| -> Result<f64> {
+        Ok(report.latency.as_ref().context("delays of the load")?.p99_us)
     };
-    let usual_us = p99(load(&server, &traffic)?)?;
-    let (beside_us, health_ms, answered) = thread::scope(|scope| -> Result<_> {
+    let usual = load(&server, &traffic)?;
+    let usual_us = p99(&usual)?;
+    let (report, health_ms, answered) = thread::scope(|scope| -> Result<_> {
         let beside = scope.spawn(|| load(&server, &traffic));
         thread::sleep(Duration::from_millis(800));
         let logins: Vec<_> = (0..crowd).map(|number| begin_login(&server, number)).collect::<Result<_>>()?;
@@ -54,14 +56,20 @@ pub(super) fn measure(binary: &Path, quick: bool) -> Result<Vec<Figure>> {
         }
         let report = beside.join().expect("the load does not panic")?;
         let answered = logins.into_iter().map(is_answered).filter(|answered| *answered).count();
-        Ok((p99(report)?, slowest_ms, answered))
+        Ok((report, slowest_ms, answered))
     })?;
+    let beside_us = p99(&report)?;
     if answered < crowd {
         bail!("{answered} of {crowd} logins were answered:\n{}", server.log_end());
     }
     Ok(vec![
         Figure::new(
-            format!("p99 of traffic beside {crowd} bcrypt logins (usually {usual_us:.0} us)"),
+            format!(
+                "p99 of traffic beside {crowd} bcrypt logins (usually {usual_us:.0} us; generator late by {:.0} us and \
+                 usually {:.0} us)",
+                lag_us(&report, |lag| lag.p99_us),
+                lag_us(&usual, |lag| lag.p99_us)
+            ),
             beside_us,
             (2.0 * usual_us).max(P99_US_FLOOR),
             "us",

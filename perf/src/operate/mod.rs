@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::generator;
 use crate::server::Server;
-use petrel_tools::bench::Report;
+use petrel_tools::bench::{LatencySummary, Report};
 
 /// A figure and its bound.
 #[derive(Clone, Debug, Serialize)]
@@ -56,4 +56,9 @@ pub const MEASURES: &[(&str, Measure)] = &[
 fn load(server: &Server, options: &str) -> Result<Report> {
     let options: Vec<String> = options.split(' ').map(str::to_owned).collect();
     generator::run(server, &options, Some(1))
+}
+
+/// How late the generator itself wrote what was due, which is a part of every delay; 0 where it keeps no schedule.
+fn lag_us(report: &Report, quantile: impl Fn(&LatencySummary) -> f64) -> f64 {
+    report.schedule_lag.as_ref().map_or(0.0, quantile)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use petrel_tools::bench::{HoldReport, ProcessMeter};
 
-use super::{Figure, load};
+use super::{Figure, lag_us, load};
 use crate::generator;
 use crate::machine::Machine;
 use crate::server::Server;
@@ -40,22 +40,25 @@ fn list(binary: &Path, quick: bool) -> Result<Vec<Figure>> {
     thread::scope(|scope| -> Result<_> {
         let holder = scope.spawn(|| generator::run::<HoldReport>(&server, &options, Some(1)));
         wait_for(&server, connections)?;
-        let usual_us = load(&server, &traffic)?.latency.context("delays")?.p999_us;
+        let usual = load(&server, &traffic)?;
+        let usual_us = usual.latency.as_ref().context("delays")?.p999_us;
         let beside = scope.spawn(|| load(&server, &traffic));
         let until = Instant::now() + Duration::from_secs(seconds);
         let (mut pages, mut bytes) = (0, 0);
         while Instant::now() < until {
-            let page = server.page(&format!("/connz?subs=1&limit={connections}"))?;
-            (pages, bytes) = (pages + 1, page.len());
+            (pages, bytes) = (pages + 1, server.page_bytes(&format!("/connz?subs=1&limit={connections}"))?);
         }
         let report = beside.join().expect("the load does not panic")?;
-        let beside_us = report.latency.context("delays")?.p999_us;
+        let beside_us = report.latency.as_ref().context("delays")?.p999_us;
         let _ = holder.join();
         if bytes < usize::try_from(connections).unwrap_or(0) * 200 {
             bail!("/connz listed too little: {bytes} bytes for {connections} connections");
         }
         let name = format!(
-            "p99.9 of requests while {pages} x /connz?subs=1 lists {connections} connections (usually {usual_us:.0} us)"
+            "p99.9 of requests while {pages} x /connz?subs=1 lists {connections} connections (usually {usual_us:.0} us; \
+             generator late by {:.0} us and usually {:.0} us)",
+            lag_us(&report, |lag| lag.p999_us),
+            lag_us(&usual, |lag| lag.p999_us)
         );
         Ok(vec![Figure::new(name, (beside_us - usual_us) / 1e3, DELAY_MS_MAX, "ms more")])
     })
