@@ -2,6 +2,7 @@
 //!
 //! Without the feature `mutations` there is no way to switch one on, and the compiler removes the questions.
 
+use crate::reload::REVIEWED_A_TURN;
 use crate::shard::Shard;
 
 /// A bug. Each breaks one rule of `ARCHITECTURE.md`, section 5.
@@ -75,6 +76,10 @@ pub enum Mutation {
     LoginNotTimed,
     /// Subscriptions that a reload forbids stay.
     ReloadKeepsSubscriptions,
+    /// A reload is told as done before all sessions have been looked at.
+    ReloadReportedEarly,
+    /// The review of sessions counts those it has looked at: it skips one when another one goes.
+    ReviewCountsSessions,
     /// After a panic, receivers stay whose out-buffers have holes.
     BrokenReceiversStay,
 }
@@ -99,6 +104,27 @@ impl Shard {
     pub fn with_provoked_panics(mut self, provokes: bool) -> Shard {
         self.provokes_panics = provokes;
         self
+    }
+
+    /// The shard that looks at so many sessions in a turn after a reload: a scenario has few.
+    #[cfg(feature = "mutations")]
+    #[must_use]
+    pub fn with_reviews_of(mut self, sessions: Option<usize>) -> Shard {
+        self.reviewed_a_turn = sessions;
+        self
+    }
+
+    /// Sessions and subscriptions that are looked at in a turn after a reload.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn reviewed_a_turn(&self) -> usize {
+        self.reviewed_a_turn.unwrap_or(REVIEWED_A_TURN)
+    }
+
+    /// Sessions and subscriptions that are looked at in a turn after a reload.
+    #[cfg(not(feature = "mutations"))]
+    #[inline(always)]
+    pub(crate) const fn reviewed_a_turn(&self) -> usize {
+        REVIEWED_A_TURN
     }
 
     /// Panics, when that was asked for and this is the subject for it.

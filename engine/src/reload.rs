@@ -1,13 +1,51 @@
 //! A new configuration, in two steps, each taken by all cores before the next begins: first every core gets the new
 //! accounts (a core may otherwise hear from a session of an account that it does not know), then the options change.
+//!
+//! With the second step every session is looked at again ([`Review`]), some in each turn, so that messages are not held
+//! up by twenty thousand of them. Until its own turn comes a session has the rights that it had; the step is answered
+//! when all have been looked at, and so nobody has them any more when the reload is told as done. Who logs in meanwhile
+//! does so under the new options.
 
 use crate::account::{Account, AccountId, Directory};
 use crate::mail::Mail;
+use crate::mutation::Mutation;
 use crate::options::Options;
+use crate::session::keepalive::TimerKind;
+use crate::shard::NO_SESSION;
 use crate::shard::Shard;
+use crossbeam_channel::Sender;
 use petrel_protocol::client::ParseLimits;
 use petrel_runtime::Io;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Sessions, and subscriptions whose holder's permissions have changed, that are looked at in one turn: a tenth of a
+/// millisecond, and less than one when all of them are closed.
+pub(crate) const REVIEWED_A_TURN: usize = 128;
+
+/// Sessions that are being looked at again.
+#[derive(Default)]
+pub(crate) struct Review {
+    /// The key from which on they have not been looked at.
+    next: u32,
+    /// What the last one that was looked at has subscribed to.
+    held: Option<HeldSubscriptions>,
+    /// Clients that were closed because their certificate is not pinned any more.
+    pub(crate) unpinned: usize,
+    /// Who waits for the end. More than one when a reload was given up by who asked for it.
+    done: Vec<Sender<()>>,
+}
+
+/// Subscriptions of a session that may not be allowed any more.
+pub(crate) struct HeldSubscriptions {
+    /// The session, and its connection's id, for the key may be another's when its turn comes.
+    pub(crate) session: u32,
+    pub(crate) cid: u64,
+    /// The account in which they are.
+    pub(crate) account: AccountId,
+    /// Their keys, rising.
+    pub(crate) keys: VecDeque<u32>,
+}
 
 impl Shard {
     /// Adds the accounts that are new.
@@ -29,8 +67,8 @@ impl Shard {
         }
     }
 
-    /// Goes over to new options.
-    pub(crate) fn reload(&mut self, options: Arc<Options>, io: &mut Io<'_, Mail>) {
+    /// Goes over to new options; `done` is told when no session acts by the old ones any more.
+    pub(crate) fn reload(&mut self, options: Arc<Options>, done: Sender<()>, io: &mut Io<'_, Mail>) {
         self.prepare_reload(&options);
         self.parse_limits = ParseLimits {
             control_line_max: options.limits.control_line_max,
@@ -38,8 +76,72 @@ impl Shard {
         };
         self.change_edges(&options.directory);
         self.options = options;
-        self.reauthorize_all(io);
+        self.rights.clear();
+        // An earlier one that lasts begins again, and who waits for it waits for this one. The subscriptions that it was
+        // at are kept: their session has its new permissions already, and will seem unchanged.
+        let mut review = self.review.take().unwrap_or_default();
+        review.next = 0;
+        if self.is_mutated(Mutation::ReloadReportedEarly) {
+            let _ = done.send(());
+        } else {
+            review.done.push(done);
+        }
+        self.review = Some(review);
+        self.go_on_reviewing(io);
+    }
+
+    /// Looks at some more sessions.
+    pub(crate) fn go_on_reviewing(&mut self, io: &mut Io<'_, Mail>) {
+        if self.review.is_none() {
+            return;
+        }
+        // First of all, so that it goes on whatever happens to this turn.
+        self.set_timer(TimerKind::Review, NO_SESSION, io.now(), io);
+        for _ in 0..self.reviewed_a_turn() {
+            let Some(review) = self.review.as_mut() else { return };
+            if let Some(mut held) = review.held.take() {
+                if let Some(subscription) = held.keys.pop_front() {
+                    let holder = (held.session, held.cid, held.account);
+                    review.held = Some(held);
+                    self.review_subscription(holder, subscription, io);
+                }
+                continue;
+            }
+            let from = review.next;
+            let Some((key, next)) = self.next_to_review(from) else {
+                self.end_review(io);
+                return;
+            };
+            if let Some(review) = self.review.as_mut() {
+                review.next = next;
+            }
+            // A defect in this is the session's own end, not that of the others' review.
+            self.working = key;
+            let held = self.reauthorize(key, io);
+            self.working = NO_SESSION;
+            if let Some(review) = self.review.as_mut() {
+                review.held = held;
+            }
+        }
+    }
+
+    /// The next session to look at, and from where on those are that come after it.
+    fn next_to_review(&self, from: u32) -> Option<(u32, u32)> {
+        if self.is_mutated(Mutation::ReviewCountsSessions) {
+            return self.sessions.iter().nth(from as usize).map(|(key, _)| (key, from + 1));
+        }
+        self.sessions.iter_from(from).next().map(|(key, _)| (key, key + 1))
+    }
+
+    fn end_review(&mut self, io: &mut Io<'_, Mail>) {
+        let Some(review) = self.review.take() else { return };
+        if review.unpinned > 0 {
+            tracing::info!("Disconnect {} clients due to pinned certs reload", review.unpinned);
+        }
         self.enforce_connection_limits(io);
-        self.check_pins(io);
+        for done in review.done {
+            // Who asked may have given up: then nobody misses the answer.
+            let _ = done.send(());
+        }
     }
 }

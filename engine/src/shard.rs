@@ -9,6 +9,7 @@ use crate::mail::{Batch, Mail, Report, Stall};
 use crate::mutation::Mutation;
 use crate::options::Options;
 use crate::order::{CoreStatistics, Notice, Order};
+use crate::reload::Review;
 use crate::route::large::Source;
 use crate::route::no_responders::PendingReports;
 use crate::route::service_reply::PendingReplies;
@@ -117,10 +118,14 @@ pub struct Shard {
     pub(crate) acceptor: Option<Acceptor>,
     pub(crate) lame_duck: Option<LameDuck>,
     pub(crate) system: SystemQueue,
+    /// Sessions that a reload has looked at, while it lasts.
+    pub(crate) review: Option<Box<Review>>,
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::mutation::Mutation>,
     #[cfg(feature = "mutations")]
     pub(crate) provokes_panics: bool,
+    #[cfg(feature = "mutations")]
+    pub(crate) reviewed_a_turn: Option<usize>,
 }
 
 impl Shard {
@@ -168,6 +173,7 @@ impl Shard {
             handshakes: None,
             lame_duck: None,
             system: SystemQueue::new(options.system_notices_max),
+            review: None,
             options,
             core,
             core_count,
@@ -177,6 +183,8 @@ impl Shard {
             mutation: None,
             #[cfg(feature = "mutations")]
             provokes_panics: false,
+            #[cfg(feature = "mutations")]
+            reviewed_a_turn: None,
         }
     }
 
@@ -351,8 +359,7 @@ impl Shard {
                 let _ = done.send(());
             }
             Order::Reload(options, done) => {
-                self.reload(options, io);
-                let _ = done.send(());
+                self.reload(options, done, io);
             }
             Order::PasswordChecked(ticket, verdict) => self.password_checked(ticket, verdict, io),
             Order::Handshake(answer) => self.handshake_answered(*answer, io),

@@ -28,6 +28,8 @@ pub(crate) enum TimerKind {
     Room,
     /// Requests to other accounts that expire.
     ServiceReplies,
+    /// More sessions are looked at after a reload.
+    Review,
 }
 
 /// Kind in the upper 8 bits, then 24 bits of the connection id as a guard, then the session's key.
@@ -82,6 +84,10 @@ impl Shard {
         }
         if due == token(TimerKind::ServiceReplies, 0, crate::shard::NO_SESSION) {
             self.expire_requests(io);
+            return;
+        }
+        if due == token(TimerKind::Review, 0, crate::shard::NO_SESSION) {
+            self.go_on_reviewing(io);
             return;
         }
         // A timer may have been due in the same turn in which its session ended.

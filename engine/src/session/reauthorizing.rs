@@ -7,6 +7,7 @@ use crate::account::admission::Member;
 use crate::account::{AccountId, SubscribeVerdict};
 use crate::mail::Mail;
 use crate::mutation::Mutation;
+use crate::reload::HeldSubscriptions;
 use crate::shard::Shard;
 use petrel_config::ConnectionType;
 use petrel_protocol::client::{ClosedReason, ProtocolError};
@@ -15,29 +16,25 @@ use petrel_runtime::{CoreId, Io};
 use std::sync::Arc;
 
 impl Shard {
-    /// Looks at every client again, with the accounts and users of the options that are in force now.
-    pub(crate) fn reauthorize_all(&mut self, io: &mut Io<'_, Mail>) {
-        self.rights.clear();
-        let keys: Vec<u32> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| !matches!(session.phase, Phase::Closing(_)))
-            .map(|(key, _)| key)
-            .collect();
-        for key in keys {
-            self.reauthorize(key, io);
+    /// Looks at a client again, with the accounts and users of the options that are in force now. What it has subscribed
+    /// to is still to be looked at when that is returned.
+    pub(crate) fn reauthorize(&mut self, key: u32, io: &mut Io<'_, Mail>) -> Option<HeldSubscriptions> {
+        let session = self.sessions.get(key)?;
+        if matches!(session.phase, Phase::Closing(_)) {
+            return None;
         }
-    }
-
-    fn reauthorize(&mut self, key: u32, io: &mut Io<'_, Mail>) {
-        let Some(session) = self.sessions.get(key) else { return };
+        if !self.is_still_pinned(key) {
+            self.fail(key, None, ClosedReason::TlsHandshakeFailure, io);
+            return None;
+        }
+        let session = self.sessions.get(key)?;
         if !session.connected {
             // It is looked at when it logs in.
             let payload_max = self.options.limits.payload_max;
             if let Some(session) = self.sessions.get_mut(key) {
                 session.payload_max = payload_max;
             }
-            return;
+            return None;
         }
         let is_named = session.description.as_ref().is_some_and(|description| description.user.is_some());
         let kind = ConnectionType::Standard;
@@ -45,11 +42,11 @@ impl Shard {
             Fate::Stays(identity) => identity,
             Fate::Gone => {
                 self.fail(key, None, ClosedReason::ClientClosed, io);
-                return;
+                return None;
             }
             Fate::Refused => {
                 self.refuse_again(key, io);
-                return;
+                return None;
             }
         };
         // What did not change was taken over from the directory before.
@@ -63,10 +60,15 @@ impl Shard {
         if let Some(session) = self.sessions.get_mut(key) {
             session.payload_max = payload_max;
         }
-        if !is_unchanged && !self.is_mutated(Mutation::ReloadKeepsSubscriptions) {
-            self.review_subscriptions(key, account, io);
-        }
         self.report_membership(key, account, io);
+        if is_unchanged || self.is_mutated(Mutation::ReloadKeepsSubscriptions) {
+            return None;
+        }
+        let session = self.sessions.get(key)?;
+        let mut keys: Vec<u32> = session.subscriptions.iter().copied().collect();
+        // The table's order is that of keyed hashes; clients are told in the order of keys.
+        keys.sort_unstable();
+        Some(HeldSubscriptions { session: key, cid: session.cid, account, keys: keys.into() })
     }
 
     fn refuse_again(&mut self, key: u32, io: &mut Io<'_, Mail>) {
@@ -85,24 +87,30 @@ impl Shard {
         self.fail(key, Some(&error), ClosedReason::AuthenticationFailure, io);
     }
 
-    /// Removes the subscriptions that are not allowed any more; tells the client and the log.
-    fn review_subscriptions(&mut self, key: u32, account: AccountId, io: &mut Io<'_, Mail>) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let mut keys: Vec<u32> = session.subscriptions.iter().copied().collect();
-        // The table's order is that of keyed hashes; clients are told in the order of keys.
-        keys.sort_unstable();
-        for subscription in keys {
-            let interest = &self.accounts[account.index()].interest;
-            let Some(found) = interest.subscriptions().get(subscription) else { continue };
-            let (subject, queue) = (interest.subject_of(found), found.queue().map(<[u8]>::to_vec));
-            if self.subscribe_verdict(key, &subject, queue.as_deref()) != SubscribeVerdict::Refused {
-                self.filter_subscription(key, account, subscription);
-                continue;
-            }
-            let sid = found.sid.to_vec();
-            self.remove_subscription(account, subscription);
-            self.tell_removed(key, subject, queue, sid, io);
+    /// Removes a subscription if it is not allowed any more; tells the client and the log.
+    pub(crate) fn review_subscription(
+        &mut self,
+        (key, cid, account): (u32, u64, AccountId),
+        subscription: u32,
+        io: &mut Io<'_, Mail>,
+    ) {
+        // The client may have gone or logged in anew meanwhile, and the subscription's key may be another's.
+        let is_there = self.sessions.get(key).is_some_and(|session| {
+            session.cid == cid && session.account == account && !matches!(session.phase, Phase::Closing(_))
+        });
+        let interest = &self.accounts[account.index()].interest;
+        let found = interest.subscriptions().get(subscription);
+        let Some(found) = found.filter(|found| is_there && found.session == key && !found.is_shadow()) else {
+            return;
+        };
+        let (subject, queue) = (interest.subject_of(found), found.queue().map(<[u8]>::to_vec));
+        if self.subscribe_verdict(key, &subject, queue.as_deref()) != SubscribeVerdict::Refused {
+            self.filter_subscription(key, account, subscription);
+            return;
         }
+        let sid = found.sid.to_vec();
+        self.remove_subscription(account, subscription);
+        self.tell_removed(key, subject, queue, sid, io);
     }
 
     fn tell_removed(

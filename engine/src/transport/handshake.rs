@@ -169,23 +169,17 @@ impl Shard {
         self.fail(key, None, ClosedReason::TlsHandshakeFailure, io);
     }
 
-    /// Closes the connections whose certificate is not among the pinned ones any more.
-    pub(crate) fn check_pins(&mut self, io: &mut Io<'_, Mail>) {
-        let Some(pinned) = self.options.tls.as_ref().and_then(|tls| tls.pinned.clone()) else { return };
-        let mut unpinned = Vec::new();
-        for (key, session) in self.sessions.iter() {
-            let peer = session.transport.as_ref().and_then(|transport| transport.peer.as_ref());
-            let Some(peer) = peer else { continue };
-            if !is_pinned(peer, &pinned, &session.label()) {
-                unpinned.push(key);
-            }
+    /// Whether a connection's certificate is still among the pinned ones; true where none are, and without TLS. A review
+    /// of the sessions counts who is not.
+    pub(crate) fn is_still_pinned(&mut self, key: u32) -> bool {
+        let Some(pinned) = self.options.tls.as_ref().and_then(|tls| tls.pinned.as_ref()) else { return true };
+        let Some(session) = self.sessions.get(key) else { return true };
+        let peer = session.transport.as_ref().and_then(|transport| transport.peer.as_ref());
+        let is_pinned = peer.is_none_or(|peer| is_pinned(peer, pinned, &session.label()));
+        if !is_pinned && let Some(review) = self.review.as_mut() {
+            review.unpinned += 1;
         }
-        if !unpinned.is_empty() {
-            tracing::info!("Disconnect {} clients due to pinned certs reload", unpinned.len());
-        }
-        for key in unpinned {
-            self.fail(key, None, ClosedReason::TlsHandshakeFailure, io);
-        }
+        is_pinned
     }
 }
 

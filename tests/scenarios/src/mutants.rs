@@ -49,6 +49,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::HandshakeInputDropped, "handshakes", 20),
     mutant(Mutation::DeparturesUncounted, "system-events", 20),
     mutant(Mutation::ChangesForgotten, "system-events", 50),
+    mutant(Mutation::ReloadReportedEarly, "reloads", 20),
+    mutant(Mutation::ReviewCountsSessions, "reloads", 100),
     mutant(Mutation::BrokenReceiversStay, "panics", 50),
     mutant(Mutation::ShadowsFollowedHereOnly, "stream-imports", 20),
     mutant(Mutation::ShadowsOutliveSubscription, "stream-imports", 50),

@@ -30,6 +30,8 @@ pub struct Plan {
     pub handshake_delay_max: Duration,
     /// Whether a message on `provoke.panic` panics in the server.
     pub provokes_panics: bool,
+    /// Sessions that the server looks at in a turn after a reload; `None`: as many as always.
+    pub reviewed_a_turn: Option<usize>,
 }
 
 impl Plan {
@@ -65,6 +67,7 @@ impl Plan {
             connects: true,
             handshake_delay_max: Duration::ZERO,
             provokes_panics: false,
+            reviewed_a_turn: None,
         }
     }
 }

@@ -75,12 +75,13 @@ impl<S: Script> Run<S> {
         #[cfg(feature = "mutations")]
         let mutation = settings.mutation;
         #[cfg(feature = "mutations")]
-        let provokes_panics = plan.provokes_panics;
+        let (provokes_panics, reviewed) = (plan.provokes_panics, plan.reviewed_a_turn);
         let server = world.add_node(plan.core_count, SERVER, move |core, core_count| {
             let shard = Shard::new(server_options.clone(), core, core_count, key, sender.clone());
             let shard = shard.with_handshakes(jobs.clone());
             #[cfg(feature = "mutations")]
-            let shard = shard.with_mutation(mutation).with_provoked_panics(provokes_panics);
+            let shard =
+                shard.with_mutation(mutation).with_provoked_panics(provokes_panics).with_reviews_of(reviewed);
             shard
         });
         let play = Play { script, stage: Stage::new(plan.profiles.clone(), random) };

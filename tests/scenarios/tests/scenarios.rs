@@ -111,3 +111,8 @@ fn a_panic_costs_the_connection_that_caused_it_and_no_other() {
 fn handshakes_elsewhere_lose_nothing() {
     holds("handshakes");
 }
+
+#[test]
+fn nobody_keeps_rights_when_a_reload_is_told_as_done() {
+    holds("reloads");
+}

@@ -13,6 +13,8 @@ mod order;
 mod panics;
 mod permissions;
 mod queue_groups;
+#[cfg(feature = "mutations")]
+mod reloads;
 mod stall;
 mod system_events;
 
@@ -47,6 +49,8 @@ pub const SCENARIOS: &[Scenario] = &[
     accounts::SERVICES,
     handshakes::SCENARIO,
     system_events::SCENARIO,
+    #[cfg(feature = "mutations")]
+    reloads::SCENARIO,
     #[cfg(feature = "mutations")]
     panics::SCENARIO,
 ];
