@@ -173,6 +173,7 @@ mod tests {
 
     fn certificate() -> rcgen::Certificate {
         let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]), "com");
         params.distinguished_name.push(DnType::OrganizationName, "Org, Inc");
         params.distinguished_name.push(DnType::OrganizationalUnitName, "Unit");

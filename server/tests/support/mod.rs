@@ -5,6 +5,7 @@ pub mod authority;
 pub mod bus;
 pub mod recorded;
 pub mod shapes;
+pub mod table;
 pub mod upstream;
 pub mod workshop;
 

@@ -37,8 +37,17 @@ pub(super) struct Pieces<'d> {
     pub signature: AlgorithmAndBits<'d>,
 }
 
-/// The element at the front: its tag, what is in it, the whole of it, and what follows.
-fn element(data: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
+/// An element, and what follows it.
+#[derive(Debug, PartialEq, Eq)]
+struct Element<'d> {
+    tag: u8,
+    within: &'d [u8],
+    whole: &'d [u8],
+    rest: &'d [u8],
+}
+
+/// The element at the front.
+fn element(data: &[u8]) -> Option<Element<'_>> {
     let (&[tag, first], rest) = data.split_first_chunk::<2>()?;
     let (bytes, head_bytes) = match first {
         0..=0x7f => (usize::from(first), 2),
@@ -50,16 +59,16 @@ fn element(data: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
         _ => return None,
     };
     let end = head_bytes.checked_add(bytes)?;
-    Some((tag, data.get(head_bytes..end)?, &data[..end], &data[end..]))
+    Some(Element { tag, within: data.get(head_bytes..end)?, whole: &data[..end], rest: &data[end..] })
 }
 
-fn sequence(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    element(data).filter(|found| found.0 == SEQUENCE).map(|(_, within, whole, rest)| (within, whole, rest))
+fn sequence(data: &[u8]) -> Option<Element<'_>> {
+    element(data).filter(|found| found.tag == SEQUENCE)
 }
 
 fn algorithm_and_bits(data: &[u8]) -> Option<AlgorithmAndBits<'_>> {
-    let (algorithm, _, rest) = sequence(data)?;
-    let (tag, bits, _, _) = element(rest)?;
+    let Element { within: algorithm, rest, .. } = sequence(data)?;
+    let Element { tag, within: bits, .. } = element(rest)?;
     // Keys and signatures are whole bytes: no bit is unused.
     let (&0, bits) = bits.split_first()? else { return None };
     (tag == BIT_STRING).then_some(AlgorithmAndBits { algorithm, bits })
@@ -67,19 +76,18 @@ fn algorithm_and_bits(data: &[u8]) -> Option<AlgorithmAndBits<'_>> {
 
 /// The pieces of a certificate.
 pub(super) fn pieces(certificate: &[u8]) -> Option<Pieces<'_>> {
-    let (within, _, _) = sequence(certificate)?;
-    let (_, signed, rest) = sequence(within)?;
-    Some(Pieces { signed, signature: algorithm_and_bits(rest)? })
+    let signed = sequence(sequence(certificate)?.within)?;
+    Some(Pieces { signed: signed.whole, signature: algorithm_and_bits(signed.rest)? })
 }
 
 /// The pieces of a public key (SubjectPublicKeyInfo).
 pub(super) fn public_key(info: &[u8]) -> Option<AlgorithmAndBits<'_>> {
-    algorithm_and_bits(sequence(info)?.0)
+    algorithm_and_bits(sequence(info)?.within)
 }
 
 /// Whether two public keys (SubjectPublicKeyInfo, DER) are of one algorithm, whatever its parameters.
 pub fn is_same_kind(one: &[u8], other: &[u8]) -> bool {
-    let kind = |info| element(public_key(info)?.algorithm).map(|(_, id, _, _)| id);
+    let kind = |info| element(public_key(info)?.algorithm).map(|id| id.within);
     kind(one) == kind(other)
 }
 
@@ -98,10 +106,11 @@ mod tests {
     #[test]
     fn lengths_of_all_forms_are_read() {
         let short = [0x30, 2, 1, 2, 9];
-        assert_eq!(element(&short), Some((0x30, &short[2..4], &short[..4], &short[4..])));
+        let expected = Element { tag: 0x30, within: &short[2..4], whole: &short[..4], rest: &short[4..] };
+        assert_eq!(element(&short), Some(expected));
         let mut long = vec![0x30, 0x82, 1, 0];
         long.extend([7; 256]);
-        assert_eq!(element(&long).map(|found| found.1.len()), Some(256));
+        assert_eq!(element(&long).map(|found| found.within.len()), Some(256));
         for broken in [
             &[0x30][..],
             &[0x30, 3, 1, 2],
