@@ -6,15 +6,20 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// The host has no address.
-    #[error("cannot resolve the host {host:?} to listen on: {source}")]
+    #[error("Error listening on port: {host}:{port}, \"listen tcp: lookup {host}: {source}\"")]
     Resolve {
         /// As configured.
         host: String,
+        /// The port that was asked for; 0 for any.
+        port: u16,
         /// What the resolver said.
         source: std::io::Error,
     },
     /// Neither `host` nor `host:port`.
-    #[error("invalid address {0:?}: expected host or host:port, IPv6 in brackets when a port follows")]
+    #[error(
+        "Error setting server INFO with ClientAdvertise value of {0}, err=expected host or host:port, IPv6 in \
+         brackets when a port follows"
+    )]
     Syntax(String),
 }
 
@@ -27,7 +32,7 @@ pub fn resolve(host: &str, port: u16) -> Result<SocketAddr, AddressError> {
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(SocketAddr::new(ip, port));
     }
-    let failed = |source| AddressError::Resolve { host: host.to_owned(), source };
+    let failed = |source| AddressError::Resolve { host: host.to_owned(), port, source };
     let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs().map_err(failed)?.collect();
     let chosen = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
     chosen.copied().ok_or_else(|| failed(std::io::Error::other("the name has no address")))

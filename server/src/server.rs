@@ -254,6 +254,9 @@ fn announce_start(configured: &Configured, identity: &Identity, server_name: &st
     for line in configured.options.feature_flags.lines() {
         info!("{line}");
     }
+    for advice in configured.options.advice() {
+        warn!("{advice}");
+    }
     if let Some(file) = &configured.file {
         info!("Using configuration file: {} ({})", file.path, file.digest);
         if let Some(path) = &file.petrel_path {
@@ -262,9 +265,6 @@ fn announce_start(configured: &Configured, identity: &Identity, server_name: &st
         for notice in &file.notices {
             warn!("{notice}");
         }
-    }
-    for advice in configured.options.advice() {
-        warn!("{advice}");
     }
 }
 
