@@ -15,6 +15,11 @@ pub const WAITING_MAX: usize = 1000;
 /// the hash as well: one that a reload takes out of the configuration is asked for no more.
 const REMEMBERED_MAX: usize = 10_000;
 
+/// `$2a$`, two digits of cost, `$`, 22 letters of salt, 31 of the digest.
+const HASH_CHARACTERS: usize = 60;
+/// Where the salt ends.
+const SALT_LAST_LETTER: usize = 28;
+
 /// What answers.
 type Answer = Box<dyn Fn(PasswordTicket, PasswordVerdict) + Send + Sync>;
 
@@ -131,8 +136,24 @@ impl Shared {
 }
 
 /// Whether the password fits the hash. What is no hash fits nothing.
-fn matches(check: &PasswordCheck) -> bool {
-    bcrypt::verify(check.password.reveal(), check.hash.reveal()).unwrap_or(false)
+pub fn matches(check: &PasswordCheck) -> bool {
+    canonical(check.hash.reveal())
+        .is_some_and(|hash| bcrypt::verify(check.password.reveal(), &hash).unwrap_or(false))
+}
+
+/// A hash as the library wants it. Upstream's looks at the first [`HASH_CHARACTERS`] only, and at two of the six bits of
+/// the salt's last letter: the other four are beyond its 16 bytes, and some tools leave something there.
+fn canonical(hash: &str) -> Option<String> {
+    let mut letters = hash.as_bytes().get(..HASH_CHARACTERS)?.to_vec();
+    let last = &mut letters[SALT_LAST_LETTER];
+    *last = match *last {
+        b'.' | b'/' | b'A'..=b'N' => b'.',
+        b'O'..=b'Z' | b'a'..=b'd' => b'O',
+        b'e'..=b't' => b'e',
+        b'u'..=b'z' | b'0'..=b'9' => b'u',
+        _ => return None,
+    };
+    String::from_utf8(letters).ok()
 }
 
 #[cfg(test)]
@@ -174,6 +195,17 @@ mod tests {
             checker.submit(check(1, &hash, "s3cret", Arc::downgrade(&connection)));
             assert_eq!(next(&answers), (1, PasswordVerdict::Matches), "{hash}");
         }
+        // As nats-server 2.15.2 took them: the salt's last letter says only what its first two bits say, and nothing behind
+        // the digest is looked at.
+        for same in [
+            HASH.replace("uuLZ", "uvLZ"),
+            HASH.replace("uuLZ", "u9LZ"),
+            format!("{HASH}$"),
+            format!("{HASH}x"),
+        ] {
+            checker.submit(check(1, &same, "s3cret", Arc::downgrade(&connection)));
+            assert_eq!(next(&answers), (1, PasswordVerdict::Matches), "{same}");
+        }
         let long = "x".repeat(200);
         for (hash, password) in [
             (HASH, "S3cret"),
@@ -181,6 +213,12 @@ mod tests {
             (HASH, HASH),
             (HASH, long.as_str()),
             (&HASH[..40], "s3cret"),
+            (&HASH[..59], "s3cret"),
+            (&HASH.replace("04$", "04$$"), "s3cret"),
+            (&HASH.replace("uuLZ", "utLZ"), "s3cret"),
+            (&HASH.replace("uuLZ", "u-LZ"), "s3cret"),
+            // The last letter of the digest is compared as it is.
+            (&HASH.replace("5DG", "5DH"), "s3cret"),
             ("$2a$99$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG", "s3cret"),
             ("$2a$04$\u{e9}bcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5D", "s3cret"),
         ] {
