@@ -53,6 +53,7 @@ impl SecureChannels for Channels {
             pending: Vec::new(),
             early_plain: Vec::new(),
             closed: false,
+            has_failed: false,
         }))
     }
 }
@@ -71,6 +72,8 @@ struct Channel {
     early_plain: Vec<u8>,
     /// The peer said that nothing follows.
     closed: bool,
+    /// Nothing more is asked of the connection: it would see what it failed with once more, which it does not bear.
+    has_failed: bool,
 }
 
 /// What a step of the connection asked for.
@@ -132,6 +135,7 @@ impl Channel {
         output: &mut Vec<u8>,
         is_done: impl Fn(&Channel) -> bool,
     ) -> Result<(), ChannelError> {
+        self.check()?;
         let mut used = 0;
         let result = loop {
             let (discard, step) = self.step(&mut input[used..], plain.as_deref_mut(), output);
@@ -140,7 +144,8 @@ impl Channel {
                 Ok(Step::Again) if !is_done(self) => {}
                 Ok(_) => break Ok(()),
                 Err(error) => {
-                    // What is said of it is asked for, and no more: rustls panics when it fails a second time.
+                    self.has_failed = true;
+                    // What is said of it is asked for, and no more.
                     while self.connection.wants_write() {
                         let _ = self.step(&mut input[used..], None, output);
                     }
@@ -179,6 +184,7 @@ impl Channel {
         sealed: &mut Vec<u8>,
         write: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> Result<(), EncryptError>,
     ) -> Result<(), ChannelError> {
+        self.check()?;
         loop {
             match self.connection.process_tls_records(&mut self.pending).state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
@@ -188,9 +194,17 @@ impl Channel {
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => self.closed = true,
                 Ok(state) => return Err(ChannelError(format!("cannot write in state {state:?}"))),
-                Err(error) => return Err(told(error)),
+                Err(error) => {
+                    self.has_failed = true;
+                    return Err(told(error));
+                }
             }
         }
+    }
+
+    /// Says no when the connection has failed before.
+    fn check(&self) -> Result<(), ChannelError> {
+        if self.has_failed { Err(ChannelError("tls: the connection has failed".into())) } else { Ok(()) }
     }
 
     /// Who the peer is, after the handshake.
@@ -328,4 +342,28 @@ fn alert_text(alert: AlertDescription) -> String {
         other => return format!("{other:?}"),
     };
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::channels;
+    use super::*;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+
+    #[test]
+    fn a_channel_that_failed_bears_whatever_is_asked_of_it() {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["a".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let mut channel = channels(cert.der().clone(), key.into()).unwrap().channel().unwrap();
+        let mut output = Vec::new();
+        channel.handshake(b"\x16\x03\x01\x00\x05hello", &mut output).unwrap_err();
+        assert_eq!(output.first(), Some(&21), "an alert says so");
+        output.clear();
+        channel.handshake(b"again", &mut output).unwrap_err();
+        channel.open(b"again", &mut Vec::new(), &mut Vec::new(), &mut output).unwrap_err();
+        channel.seal(b"again", &mut output).unwrap_err();
+        channel.close(&mut output);
+        assert!(output.is_empty(), "it said its last before");
+    }
 }

@@ -10,6 +10,8 @@ use petrel_engine::transport::{self, ConnectionRate, SubjectIndex};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
+#[cfg(any(test, feature = "fuzzing"))]
+use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,6 +90,16 @@ impl Tls {
         };
         Ok(Tls { engine: Arc::new(engine), monitoring, not_after })
     }
+}
+
+/// Channels with a certificate and nothing else configured.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn channels(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Option<Channels> {
+    let provider = Arc::new(suites::provider(&[], &[]).ok()?);
+    let key = provider.key_provider.load_private_key(key).ok()?;
+    let resolver = Arc::new(ByName::new(vec![CertifiedKey::new(vec![certificate], key)]));
+    let recipe = Recipe::new(&TlsOptions::default(), &provider, &resolver).ok()?;
+    Some(Channels(Arc::new(Rules { recipe, verifier: None, maps: false })))
 }
 
 fn certificates(options: &TlsOptions, provider: &CryptoProvider) -> Result<Vec<CertifiedKey>, TlsError> {

@@ -12,6 +12,8 @@ mod suites;
 mod trust;
 mod workers;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use configuration::channels;
 pub use configuration::{TIMEOUT_DEFAULT as TLS_TIMEOUT_DEFAULT, Tls, TlsError};
 pub use https::secured;
 pub use workers::Workers;
