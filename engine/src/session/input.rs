@@ -31,6 +31,8 @@ impl Shard {
         }
         let rest = self.complete_input(key, data, io);
         let used = match self.sessions.get(key) {
+            // Nothing behind a verb that ends the connection is carried out, also when the verb came in pieces.
+            Some(session) if matches!(session.phase, Phase::Closing(_)) => return,
             Some(session) if session.input.is_empty() && !session.holds.any() => self.work(key, rest, io),
             _ => 0,
         };

@@ -5,6 +5,7 @@
 //! ([`ledger::Ledger`]) sees what they write and read and nothing of the server's inside. A run that breaks a
 //! rule is repeated with `petrel-sim <scenario> --seed N`.
 
+pub mod boundary;
 pub mod campaign;
 pub mod client;
 pub mod effects;

@@ -73,7 +73,7 @@ impl Plan {
 }
 
 /// Options of a server that listens where clients connect, with upstream's defaults where nothing is said.
-fn server_options() -> Options {
+pub(crate) fn server_options() -> Options {
     let limits = Limits::default();
     let info = ServerInfo {
         server_id: "SIMULATED".into(),
