@@ -1,5 +1,5 @@
 //! Bodies of the fuzz targets: each takes any bytes and panics when the crate contradicts itself or a plain account
-//! of the same rules. `fuzz/` runs them under libFuzzer, `tests/fuzz_smoke.rs` on stable.
+//! of the same rules. `fuzz/` runs them under libFuzzer, `fuzz/bounded` on stable.
 
 use crate::mappings::mappings;
 use crate::permissions::permissions;

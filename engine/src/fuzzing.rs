@@ -1,5 +1,5 @@
 //! Bodies of the fuzz targets: each takes any bytes and panics when the crate contradicts a slower, independent account
-//! of the same rules. `fuzz/` runs them under libFuzzer; the tests below run them bounded, on stable.
+//! of the same rules. `fuzz/` runs them under libFuzzer, `fuzz/bounded` on stable; the tests below give them inputs of their form.
 
 use crate::account::{Directory, Permissions, SubscribeVerdict};
 use crate::session::authentication::{Identity, Presented, Verdict, authenticate};

@@ -10,6 +10,8 @@ mod configure;
 mod console;
 mod files;
 mod flags;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod inquiry;
 mod log;

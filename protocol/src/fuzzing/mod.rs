@@ -1,15 +1,20 @@
 //! Bodies of the fuzz targets: each takes any bytes and panics when the crate contradicts a slower, independent
-//! account of the same rules. `fuzz/` runs them under libFuzzer, `tests/fuzz_smoke.rs` on stable.
+//! account of the same rules. `fuzz/` runs them under libFuzzer, `fuzz/bounded` on stable.
 
 mod connect_model;
+mod key_model;
 mod parser_model;
+mod proxy_model;
 
 use crate::client::{ConnectOptions, ParseLimits, Parsed, parse};
 use crate::headers as message_headers;
+use crate::identity::public_key::{self, Role};
 use crate::identity::signature;
+use crate::proxy_protocol::{self as proxy, Beginning};
 use crate::subject;
 use crate::transform::Transform;
 use parser_model::{Ending, Model, Transcript};
+use proxy_model::Verdict;
 
 /// A stream of client verbs. The first byte chooses the limit of the control line, the second that of the
 /// payload (as a signed byte: negative is unlimited), the rest is the stream.
@@ -174,4 +179,46 @@ pub fn transform(input: &[u8]) {
             assert_eq!(returned, literal, "{source} -> {destination}");
         }
     }
+}
+
+/// What a connection begins with when it may be a PROXY header. Checked: the verdict on each prefix is the model's;
+/// once there is one it stays; what is missing or wrong is said in words.
+pub fn proxy_protocol(input: &[u8]) {
+    let mut settled = None;
+    for end in 0..=input.len() {
+        let prefix = &input[..end];
+        let parsed = proxy::parse(prefix);
+        let verdict = match &parsed {
+            Ok(Beginning::Incomplete) => Verdict::Incomplete,
+            Ok(Beginning::Absent) => Verdict::Absent,
+            Ok(Beginning::Header { bytes, source }) => Verdict::Header(*bytes, *source),
+            Err(_) => Verdict::Refused,
+        };
+        assert_eq!(verdict, proxy_model::verdict(prefix), "{}", prefix.escape_ascii());
+        assert!(!proxy::missing(prefix).is_empty());
+        if let Err(error) = &parsed {
+            assert!(!error.to_string().is_empty() && error.to_string().len() < 1024);
+        }
+        match &settled {
+            Some(before) => assert_eq!(&parsed, before, "{}", prefix.escape_ascii()),
+            None if verdict != Verdict::Incomplete => settled = Some(parsed),
+            None => {}
+        }
+    }
+}
+
+/// The text of a public key; behind a `!` what the text is made of: a byte of prefix and the key. Checked: it is
+/// taken if and only if the model takes it, for one role at most.
+pub fn public_key(input: &[u8]) {
+    let text = match input.strip_prefix(b"!").and_then(|rest| rest.first_chunk::<33>()) {
+        Some(body) => key_model::text(body),
+        None => String::from_utf8_lossy(input).into_owned(),
+    };
+    let mut roles = 0;
+    for role in [Role::Account, Role::User] {
+        let key = public_key::decode(role, &text);
+        assert_eq!(key, key_model::key(role, &text), "{role:?} {text:?}");
+        roles += usize::from(key.is_some());
+    }
+    assert!(roles <= 1, "{text:?} has two roles");
 }

@@ -114,7 +114,7 @@ impl Listener {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, service: Router, open: Open) {
+async fn accept(listener: tokio::net::TcpListener, router: Router, open: Open) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // The semaphore is never closed.
@@ -123,15 +123,11 @@ async fn accept(listener: tokio::net::TcpListener, service: Router, open: Open) 
             Ok((stream, _)) => {
                 // Where the system refuses, its own limits hold.
                 let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
-                let service = TowerToHyperService::new(service.clone());
-                let opening = open(stream);
+                let (router, opening) = (router.clone(), open(stream));
                 tokio::spawn(async move {
                     // Probes that connect and go are no news, and neither are handshakes that fail.
                     if let Ok(Ok(stream)) = tokio::time::timeout(HEADER_READ_TIMEOUT, opening).await {
-                        let mut builder = http1::Builder::new();
-                        builder.title_case_headers(true).max_buf_size(BUFFER_BYTES_MAX);
-                        builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
-                        let _ = builder.serve_connection(TokioIo::new(Patient::new(stream)), service).await;
+                        serve(stream, router).await;
                     }
                     drop(place);
                 });
@@ -142,6 +138,16 @@ async fn accept(listener: tokio::net::TcpListener, service: Router, open: Open) 
             }
         }
     }
+}
+
+/// Answers the requests of a connection until it ends.
+pub async fn serve(stream: Box<dyn Stream>, router: Router) {
+    let mut builder = http1::Builder::new();
+    builder.title_case_headers(true).max_buf_size(BUFFER_BYTES_MAX);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+    let service = TowerToHyperService::new(router);
+    // How it ended is no news.
+    let _ = builder.serve_connection(TokioIo::new(Patient::new(stream)), service).await;
 }
 
 #[cfg(test)]

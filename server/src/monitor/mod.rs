@@ -28,3 +28,5 @@ pub mod varz;
 pub use gather::total;
 pub use listener::{Listener, Open, Stream, plainly};
 pub use state::{About, Monitor};
+#[cfg(feature = "fuzzing")]
+pub use {answer::Budget, listener::serve, router::router};

@@ -7,8 +7,6 @@ mod body;
 mod envelope;
 mod events;
 mod filter;
-#[cfg(test)]
-mod fuzz_tests;
 mod go_json;
 mod reading;
 mod requests;
@@ -21,3 +19,5 @@ mod user;
 
 pub use body::Body;
 pub use service::{Reload, Services};
+#[cfg(feature = "fuzzing")]
+pub use {envelope::Stationery, go_json::syntax_error, requests::answer};
