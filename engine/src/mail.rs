@@ -26,9 +26,11 @@ pub enum Mail {
     Returned(Batch),
     /// Sessions of the receiving core that publish to a receiver that is nearly full.
     Stalls(Vec<Stall>),
-    /// Answer with `Passed` when this is handled: everything sent before it is handled then.
+    /// Answer with `Passed` when everything sent before it is handled, and what that caused on third cores.
     Barrier(u64),
-    /// The answer to `Barrier`.
+    /// Answer with `Passed` when this is handled: everything sent before it is handled then.
+    InnerBarrier(u64),
+    /// The answer to either.
     Passed(u64),
     /// A connection ended; to core 0, which counts and remembers them.
     Ended(Box<ConnectionSnapshot>),

@@ -62,6 +62,16 @@ pub enum Mutation {
     DeparturesUncounted,
     /// An account's number of clients that could not be told for lack of room is never told.
     ChangesForgotten,
+    /// A barrier does not wait for what another core sent on to a third one.
+    ForwardsNotAwaited,
+    /// A PONG does not wait for events about what its client did.
+    EventsNotAwaited,
+    /// The event of a followed message does not wait for what other cores report.
+    TracesNotGathered,
+    /// Answers that are followed are not followed on the core that knows the requester.
+    AnswersNotFollowed,
+    /// The way back of a request stays open when nobody can hear its answer any more.
+    ForsakenRequestsStay,
     /// What a client sends while a worker has its handshake is forgotten.
     HandshakeInputDropped,
     /// Lame duck mode ends with the first core that has no client left.
@@ -80,6 +90,12 @@ pub enum Mutation {
     ReloadReportedEarly,
     /// The review of sessions counts those it has looked at: it skips one when another one goes.
     ReviewCountsSessions,
+    /// What subscriptions are in other accounts is not looked at again by a reload.
+    ReloadKeepsShadows,
+    /// Requests under way end with a reload.
+    ReloadEndsRequests,
+    /// The first answer ends a request that has several.
+    AnswersEndEarly,
     /// After a panic, receivers stay whose out-buffers have holes.
     BrokenReceiversStay,
 }

@@ -61,7 +61,7 @@ impl Shard {
             let account = &mut self.accounts[index];
             let has_other_streams = account.edges.streams != spec.edges.streams;
             account.change_edges(&spec.edges);
-            if has_other_streams {
+            if has_other_streams && !self.is_mutated(Mutation::ReloadKeepsShadows) {
                 self.cast_all_shadows(AccountId(u16::try_from(index).expect("accounts are numbered by u16")));
             }
         }
@@ -74,6 +74,10 @@ impl Shard {
             control_line_max: options.limits.control_line_max,
             payload_max: options.limits.payload_max,
         };
+        // Requests under way keep their way back, as upstream's do.
+        if self.is_mutated(Mutation::ReloadEndsRequests) {
+            self.pending_replies.clear();
+        }
         self.change_edges(&options.directory);
         self.options = options;
         self.rights.clear();

@@ -10,6 +10,7 @@ use crate::mutation::Mutation;
 use crate::options::Options;
 use crate::order::{CoreStatistics, Notice, Order};
 use crate::reload::Review;
+use crate::route::forwards::Forwards;
 use crate::route::large::Source;
 use crate::route::no_responders::PendingReports;
 use crate::route::service_reply::PendingReplies;
@@ -85,6 +86,9 @@ pub struct Shard {
     pub(crate) source: Source,
     pub(crate) pending_reports: PendingReports,
     pub(crate) pending_replies: PendingReplies,
+    /// Interest that ended while requests to other accounts wait for answers.
+    pub(crate) ended_interest: Vec<(AccountId, InterestChange)>,
+    pub(crate) forwards: Forwards,
     /// The message at hand, while it is followed.
     pub(crate) tracing: Option<Box<Tracing>>,
     pub(crate) pending_traces: PendingTraces,
@@ -155,6 +159,8 @@ impl Shard {
             source: Source::default(),
             pending_reports: PendingReports::new(hasher.clone()),
             pending_replies: PendingReplies::new(hasher.clone(), core.0),
+            ended_interest: Vec::new(),
+            forwards: Forwards::new(hasher.clone()),
             tracing: None,
             pending_traces: PendingTraces::new(hasher.clone()),
             mapped_from: None,
@@ -278,6 +284,7 @@ impl Shard {
             Mail::Connection(handoff) => self.take_in(*handoff, io),
             Mail::Interest(changes) => {
                 for (account, change) in changes {
+                    self.note_interest(account, &change);
                     self.accounts[account.index()].interest.apply(from.index(), change);
                 }
             }
@@ -306,8 +313,8 @@ impl Shard {
                 }
             }
             Mail::Stalls(stalls) => self.take_stalls(&stalls, io),
-            Mail::Barrier(token) => {
-                // What this core owes the sender goes ahead of the answer.
+            Mail::Barrier(token) => self.answer_barrier(from, token, io),
+            Mail::InnerBarrier(token) => {
                 self.post(from, io);
                 io.mail(from, Mail::Passed(token));
             }
@@ -374,6 +381,15 @@ impl Shard {
             self.end(key, reason, io);
         }
     }
+
+    /// Carries out what the event at hand has decided: sessions end, and requests whose answer nobody waits for.
+    fn end_event(&mut self, io: &mut Io<'_, Mail>) {
+        self.bury_doomed(io);
+        while !self.ended_interest.is_empty() {
+            self.end_forsaken(io);
+            self.bury_doomed(io);
+        }
+    }
 }
 
 impl Program for Shard {
@@ -412,7 +428,7 @@ impl Program for Shard {
             Event::Order(order) => self.order(order, io),
             Event::Connected { .. } => unreachable!("a shard does not connect to anybody yet"),
         }
-        self.bury_doomed(io);
+        self.end_event(io);
     }
 
     fn finish_turn(&mut self, io: &mut Io<'_, Mail>) {
@@ -429,6 +445,10 @@ impl Program for Shard {
         self.touched = touched;
         self.keep_to_budget();
         self.bury_doomed(io);
+        if !self.ended_interest.is_empty() {
+            // What follows from that is for the next turn, which comes at once.
+            self.set_timer(TimerKind::ServiceReplies, NO_SESSION, io.now(), io);
+        }
     }
 
     fn panicked(&mut self, socket: Option<SocketId>, message: &str, io: &mut Io<'_, Mail>) {

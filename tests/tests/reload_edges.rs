@@ -78,3 +78,27 @@ fn subscriptions_get_and_lose_what_their_account_imports() {
         expect_apart(&mut exporter, &mut importers);
     }
 }
+
+/// As upstream: what waits for an answer outlives the edge that it came over.
+#[test]
+fn requests_under_way_are_answered_when_their_import_is_gone() {
+    let mut server = Server::builder().config(WITH_EDGES).start();
+    let mut exporter = connect(&server, "e");
+    exporter.send("SUB svc 7\r\n");
+    exporter.sync();
+    let mut importers = importers(&server);
+    let mut ways_back = Vec::new();
+    for (number, importer) in importers.iter_mut().enumerate() {
+        importer.send(format!("PUB ask inbox.{number} 1\r\nq\r\n"));
+        ways_back.push(exporter.take_message().reply.expect("a request has a reply"));
+    }
+    server.reload(USERS_ONLY);
+    expect_apart(&mut exporter, &mut importers);
+    for (number, (importer, back)) in importers.iter_mut().zip(ways_back).enumerate() {
+        exporter.send(format!("PUB {back} 1\r\na\r\n"));
+        exporter.send(format!("PUB {back} 5\r\nagain\r\n"));
+        exporter.sync();
+        importer.expect(format!("MSG inbox.{number} 2 1\r\na\r\n"));
+        importer.sync();
+    }
+}

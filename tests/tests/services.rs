@@ -24,9 +24,10 @@ accounts {
       { service: { account: EXP, subject: "short" } }
       { service: { account: EXP, subject: "mapped.x" } }
     ]
-    exports: [ { service: "one" } ]
+    exports: [ { service: "one" }, { service: "short", latency: { sampling: 100%, subject: "latency" } } ]
   }
-  THIRD: { users: [ { user: t, password: t } ], imports: [ { service: { account: IMP, subject: "one" }, to: "chained" } ] }
+  THIRD: { users: [ { user: t, password: t } ], imports: [ { service: { account: IMP, subject: "one" }, to: "chained" }
+    { service: { account: IMP, subject: "short" }, to: "chained.short", share: true } ] }
 }
 "#;
 
@@ -221,6 +222,74 @@ fn only_the_exporter_can_answer() {
 }
 
 #[test]
+fn nobody_listens_to_the_answer_any_more() {
+    let server = start();
+    for mut requester in crowd(&server, "i") {
+        let mut responder = connect(&server, "e");
+        responder.send("SUB many 1\r\nSUB one 2\r\n");
+        responder.sync();
+        for (subject, pattern) in [("many", "in.box"), ("many", "in.*"), ("one", "in.box"), ("one", "in.>")] {
+            subscribe(&mut requester, pattern);
+            publish(&mut requester, subject, "in.box", "q");
+            let back = way_back(&responder.take_message());
+            requester.send("UNSUB 1\r\n");
+            requester.sync();
+            // Whoever listens afterwards comes too late.
+            subscribe(&mut requester, "in.box");
+            publish(&mut responder, &back, "", "a");
+            responder.sync();
+            requester.sync();
+            requester.send("UNSUB 1\r\n");
+            requester.sync();
+        }
+        // One that nobody listened to from the beginning is answered when somebody does.
+        publish(&mut requester, "one", "in.box", "q");
+        let back = way_back(&responder.take_message());
+        subscribe(&mut requester, "in.box");
+        publish(&mut responder, &back, "", "a");
+        requester.expect("MSG in.box 1 1\r\na\r\n");
+    }
+}
+
+/// What a service takes is told in each account on the way, about the client that asked and the one that answered.
+#[test]
+fn services_on_the_way_are_measured_as_well() {
+    let server = start();
+    let mut listeners = [connect(&server, "e"), connect(&server, "i")];
+    for listener in &mut listeners {
+        subscribe(listener, "latency");
+    }
+    for mut responder in crowd(&server, "e") {
+        subscribe(&mut responder, "short");
+        let mut requester = connect(&server, "t");
+        subscribe(&mut requester, "inbox");
+        publish(&mut requester, "chained.short", "inbox", "q");
+        let back = way_back(&responder.take_message());
+        publish(&mut responder, &back, "", "a");
+        requester.expect("MSG inbox 1 1\r\na\r\n");
+        // Only the import nearest to the requester shares who that is.
+        for (listener, name) in listeners.iter_mut().zip([None, Some("t")]) {
+            let line = listener.take_line();
+            let size: usize = line.rsplit(' ').next().expect("a size").parse().expect("a size");
+            let body = listener.take_bytes(size + 2);
+            let event: serde_json::Value = serde_json::from_slice(&body[..size]).expect("JSON");
+            assert_eq!(event["status"], 200, "{event}");
+            assert_eq!(
+                (&event["requestor"]["acc"], event["requestor"]["name"].as_str()),
+                (&"THIRD".into(), name)
+            );
+            assert_eq!(
+                (&event["responder"]["acc"], &event["responder"]["name"]),
+                (&"EXP".into(), &"e".into())
+            );
+            assert!(event["requestor"].get("svc").is_none(), "{event}");
+        }
+        responder.send("UNSUB 1\r\n");
+        responder.sync();
+    }
+}
+
+#[test]
 fn what_services_take_is_told() {
     let server = start();
     let (mut responder, mut requester) = (connect(&server, "e"), connect(&server, "i"));
@@ -261,6 +330,23 @@ fn what_services_take_is_told() {
     assert_eq!((&event["responder"]["acc"], &event["responder"]["name"]), (&"EXP".into(), &"e".into()));
     assert!(event["total"].as_u64() >= event["service"].as_u64());
 
+    requester.send("UNSUB 1\r\n");
+    publish(&mut requester, "short", "inbox", "q");
+    let back = way_back(&responder.take_message());
+    publish(&mut responder, &back, "", "a");
+    assert_eq!(status(&told(&mut listener)), (Some(200), None), "nobody listened from the beginning");
+
+    subscribe(&mut requester, "inbox");
+    publish(&mut requester, "short", "inbox", "q");
+    let back = way_back(&responder.take_message());
+    requester.send("UNSUB 1\r\n");
+    requester.sync();
+    assert_eq!(status(&told(&mut listener)), (Some(408), Some("Request Timeout".into())));
+    publish(&mut responder, &back, "", "late");
+    responder.sync();
+    listener.sync();
+
+    subscribe(&mut requester, "inbox");
     publish(&mut requester, "short", "inbox", "q");
     let back = way_back(&responder.take_message());
     assert_eq!(status(&told(&mut listener)), (Some(504), Some("Service Timeout".into())));

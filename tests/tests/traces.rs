@@ -84,3 +84,55 @@ fn an_event_is_compressed_for_who_asks_for_that() {
         assert!(message.payload.starts_with(begin), "{asked}");
     }
 }
+
+const ACCOUNTS: &str = r#"
+accounts {
+  EXP: { users: [ { user: e, password: e } ], exports: [ { service: "svc", allow_trace: true } ] }
+  IMP: { users: [ { user: i, password: i } ], imports: [ { service: { account: EXP, subject: "svc" }, to: "ask" } ] }
+}
+"#;
+
+/// An answer is followed as far as to the account that asked, whichever core knows the requester.
+#[test]
+fn answers_are_followed_to_the_account_that_asked() {
+    let server = Server::builder().config(ACCOUNTS).start();
+    let connect = |user: &str| {
+        let options =
+            format!(r#"{{"verbose":false,"headers":true,"user":"{user}","pass":"{user}","name":"{user}"}}"#);
+        Wire::connect(server.address(), &options)
+    };
+    let mut listener = connect("e");
+    listener.send("SUB trace 1\r\n");
+    listener.sync();
+    for mut responder in (0..3).map(|_| connect("e")) {
+        responder.send("SUB svc 1\r\n");
+        responder.sync();
+        for mut requester in (0..3).map(|_| connect("i")) {
+            requester.send("SUB inbox 1\r\n");
+            for is_only in [false, true] {
+                requester.send("PUB ask inbox 1\r\nq\r\n");
+                let back = responder.take_message().reply.expect("a request has a reply");
+                let only = if is_only { "Nats-Trace-Only: true" } else { "X: y" };
+                publish(&mut responder, &back, &["Nats-Trace-Dest: trace", only]);
+                let (_, events) = event(&mut listener);
+                assert_eq!(events.len(), 1, "{events:?}");
+                let Value::Object(mut told) = events[0].clone() else { panic!("{events:?}") };
+                told.remove("ts");
+                let wanted = serde_json::json!({"type": "si", "acc": "IMP", "from": back, "to": "inbox"});
+                assert_eq!(Value::Object(told), wanted);
+                if !is_only {
+                    let answer = requester.take_message();
+                    let header = String::from_utf8(answer.header).expect("headers of text");
+                    assert_eq!(header, "NATS/1.0\r\nX: y\r\nNats-Trace-Dest: trace disabled\r\n\r\n");
+                }
+                requester.sync();
+                // The way back was used up.
+                publish(&mut responder, &back, &["Nats-Trace-Dest: trace"]);
+                assert_eq!(event(&mut listener).1, Vec::<Value>::new());
+                requester.sync();
+            }
+        }
+        responder.send("UNSUB 1\r\n");
+        responder.sync();
+    }
+}

@@ -146,6 +146,14 @@ pub enum InterestChange {
     Queue { subject: Box<[u8]>, queue: Box<[u8]>, added: bool },
 }
 
+impl InterestChange {
+    /// Whether interest ended.
+    pub(crate) fn is_end(&self) -> bool {
+        let (Self::Literal { added, .. } | Self::Pattern { added, .. } | Self::Queue { added, .. }) = self;
+        !added
+    }
+}
+
 /// What happened to an index since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct IndexCounters {
@@ -224,7 +232,8 @@ impl Interest {
         &mut self.subscriptions
     }
 
-    fn fingerprint(&self, subject: &[u8]) -> u64 {
+    /// What stands for a literal subject among cores, the same on all of them.
+    pub(crate) fn fingerprint(&self, subject: &[u8]) -> u64 {
         self.hasher.hash_one(subject)
     }
 
@@ -323,6 +332,12 @@ impl Interest {
         } else {
             self.literals.entry(subscription.node()).subject.to_vec()
         }
+    }
+
+    /// Whether a subscription of any core matches a literal subject.
+    pub(crate) fn wants(&mut self, subject: &[u8]) -> bool {
+        let found = self.lookup(subject);
+        !found.plain.is_empty() || !found.queues.is_empty() || found.cores != 0
     }
 
     /// Takes in what another core wants.

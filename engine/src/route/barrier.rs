@@ -65,7 +65,10 @@ impl Shard {
 
     /// Another core has handled everything that was sent to it before the barrier.
     pub(crate) fn barrier_passed(&mut self, token: u64, io: &mut Io<'_, Mail>) {
-        let Some((key, cid)) = self.barriers.get(&token).copied() else { return };
+        let Some((key, cid)) = self.barriers.get(&token).copied() else {
+            self.forwards_passed(token, io);
+            return;
+        };
         let session = self.sessions.get_mut(key).filter(|session| session.cid == cid);
         let Some(wait) = session.and_then(|session| session.barrier.as_mut()).filter(|w| w.token == token)
         else {

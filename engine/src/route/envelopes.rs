@@ -37,7 +37,7 @@ impl Shard {
             if let Some(beyond) = &found.beyond
                 && beyond.owner == Some(self.core.0)
                 && envelope.plain
-                && envelope.traced != Traced::Only
+                && envelope.traced == Traced::No
             {
                 delivered |= self.answer(&origin, &message, io);
             }

@@ -98,7 +98,9 @@ impl Shard {
                 && let Some(pending) = self.pending_reports.by_token.remove(&report.token)
             {
                 for request in &pending.requests {
-                    self.request_failed(*request, io);
+                    if self.request_failed(*request, io) {
+                        self.note_consequence(pending.session, pending.cid);
+                    }
                 }
                 let is_there =
                     self.sessions.get(pending.session).is_some_and(|session| session.cid == pending.cid);

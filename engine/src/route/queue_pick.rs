@@ -103,6 +103,8 @@ impl Shard {
                     {
                         session.reached_out = true;
                         session.awaits_returns |= !is_forgotten;
+                    } else {
+                        self.note_forward_retried();
                     }
                     self.bound_batch(core, io);
                 }

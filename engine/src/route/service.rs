@@ -3,27 +3,22 @@
 
 use super::client_info::{ClientInfo, REQUEST_INFO, with_header};
 use super::service_latency::{Measured, Outcome};
-use super::service_reply::{self, Pending};
+use super::service_reply::Pending;
 use super::trace::{DESTINATION, DISABLED};
 use super::trace_event::Event;
 use crate::account::{AccountId, Mapped, ServiceImport};
 use crate::interest::{Beyond, Match};
-use crate::mail::{Mail, Message, Origin, Responder};
-use crate::mutation::Mutation;
+use crate::mail::{Mail, Message, Origin};
 use crate::session::keepalive::TimerKind;
 use crate::shard::{NO_SESSION, Shard};
 use petrel_config::ResponseType;
-use petrel_protocol::headers;
 use petrel_runtime::{CoreId, Io};
 use smallvec::SmallVec;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Services that lead to services: no further than this. Cycles are refused when imports are compiled; mappings can
 /// still lead in circles.
 const CHAIN_MAX: usize = 16;
-/// How long the way back to a responder is kept that asks in its answer.
-const COUNTER_REQUEST_THRESHOLD: Duration = Duration::from_secs(120);
 
 /// Tokens of the requests that one message became.
 pub(crate) type Requests = SmallVec<[u64; 2]>;
@@ -108,11 +103,12 @@ impl Shard {
         }
         let earlier = (journey.asker.clone(), journey.shares);
         let asker = self.asker(import, origin, journey);
-        let measured = self.measured(import, &asker, message, io);
+        let measured = self.measured(import, origin, message, io);
         if message.reply.is_none()
             && let Some(measured) = &measured
+            && self.publish_measured(import.exporter, measured, Outcome::BadRequest, io)
         {
-            self.publish_measured(import.exporter, measured, Outcome::BadRequest, io);
+            self.note_forward(origin);
         }
         let token =
             message.reply.map(|reply| self.expect_answer(import, origin.account, reply, measured, io));
@@ -149,8 +145,8 @@ impl Shard {
         journey.reached.received |= received_before;
         match token {
             Some(token) if is_taken => journey.reached.requests.push(token),
-            Some(token) => self.request_failed(token, io),
-            None => {}
+            Some(token) if self.request_failed(token, io) => self.note_forward(origin),
+            _ => {}
         }
     }
 
@@ -167,22 +163,12 @@ impl Shard {
         let Some(tracing) = &mut self.tracing else { return (bytes, header_bytes) };
         let exporter = &self.accounts[import.exporter.index()].name;
         tracing.events.push(Event::service_import(io.wall_clock(), exporter, from, to));
-        if headers::value(&bytes[..header_bytes], DESTINATION).is_none() {
-            return (bytes, header_bytes);
-        }
         if !import.service.allow_trace {
             return with_header(&bytes, Some(header_bytes), DESTINATION, DISABLED);
         }
-        let threshold = import.service.threshold;
-        let pending = Pending {
-            importer: tracing.account,
-            reply: tracing.destination.clone(),
-            exporter: import.exporter,
-            response: ResponseType::Stream,
-            threshold,
-            due: io.now().after(threshold),
-            measured: None,
-        };
+        let (account, exporter) = (tracing.account, import.exporter);
+        let pending = Pending::new(account, &tracing.destination, exporter, import.service.threshold);
+        let pending = Pending { response: ResponseType::Stream, ..pending };
         let token = self.remember(pending, io);
         let subject = self.reply_subject(token);
         with_header(&bytes, Some(header_bytes), DESTINATION, &subject)
@@ -226,15 +212,18 @@ impl Shard {
     fn measured(
         &mut self,
         import: &ServiceImport,
-        asker: &ClientInfo,
+        origin: &Origin,
         message: &Message<'_>,
         io: &Io<'_, Mail>,
     ) -> Option<Box<Measured>> {
         let latency = import.service.latency.as_ref()?;
         let header = self.samples(latency, message.header_bytes.map(|bytes| &message.bytes[..bytes]))?;
+        // The client itself, over however many services it asks.
+        let session = self.sessions.get(origin.session).filter(|_| origin.core == self.core.0);
+        let requestor = session.map(|session| self.client_info(session, import.share));
         Some(Box::new(Measured {
             latency: Arc::clone(latency),
-            requestor: asker.clone(),
+            requestor: requestor.unwrap_or_default(),
             responder: None,
             header,
             asked: io.now(),
@@ -251,21 +240,15 @@ impl Shard {
         measured: Option<Box<Measured>>,
         io: &mut Io<'_, Mail>,
     ) -> u64 {
-        let threshold = import.service.threshold;
-        let pending = Pending {
-            importer,
-            reply: reply.into(),
-            exporter: import.exporter,
-            response: import.service.response,
-            threshold,
-            due: io.now().after(threshold),
-            measured,
-        };
-        self.remember(pending, io)
+        let pending = Pending::new(importer, reply, import.exporter, import.service.threshold);
+        self.remember(Pending { response: import.service.response, measured, ..pending }, io)
     }
 
-    fn remember(&mut self, pending: Pending, io: &mut Io<'_, Mail>) -> u64 {
-        let due = pending.due;
+    /// Keeps the way back of a request. Returns its token.
+    pub(super) fn remember(&mut self, mut pending: Pending, io: &mut Io<'_, Mail>) -> u64 {
+        let due = io.now().after(pending.threshold);
+        pending.due = due;
+        pending.fingerprint = self.accounts[pending.importer.index()].interest.fingerprint(&pending.reply);
         let (token, given_up) = self.pending_replies.insert(pending, io.random());
         if let Some(given_up) = given_up {
             self.statistics.requests_given_up += 1;
@@ -287,7 +270,7 @@ impl Shard {
         }
     }
 
-    fn reply_subject(&self, token: u64) -> Vec<u8> {
+    pub(super) fn reply_subject(&self, token: u64) -> Vec<u8> {
         let mut subject = self.pending_replies.subject(token);
         if self.pending_replies.get(token).is_some_and(|pending| pending.measured.is_some()) {
             // Upstream writes eight letters of its id here.
@@ -298,11 +281,10 @@ impl Shard {
         subject
     }
 
-    /// Nobody received a request.
-    pub(crate) fn request_failed(&mut self, token: u64, io: &mut Io<'_, Mail>) {
-        if let Some(pending) = self.pending_replies.remove(token) {
-            self.publish_latency(pending, Outcome::Unavailable, io);
-        }
+    /// Nobody received a request. Returns whether that was told on other cores.
+    pub(crate) fn request_failed(&mut self, token: u64, io: &mut Io<'_, Mail>) -> bool {
+        let failed = self.pending_replies.remove(token);
+        failed.is_some_and(|pending| self.publish_latency(pending, Outcome::Unavailable, io))
     }
 
     /// The timer of the requests that wait is due.
@@ -313,85 +295,17 @@ impl Shard {
         self.set_reply_timer(io);
     }
 
-    /// An answer to a request of this core was published in the exporter's account: it goes on in the importer's.
-    /// Returns whether somebody takes it.
-    pub(crate) fn answer(&mut self, origin: &Origin, message: &Message<'_>, io: &mut Io<'_, Mail>) -> bool {
-        let Some(token) = self.pending_replies.token(message.subject) else { return false };
-        let Some(pending) = self.pending_replies.get(token) else { return false };
-        if pending.exporter != origin.account {
-            return false;
-        }
-        let (importer, reply) = (pending.importer, pending.reply.clone());
-        let is_measured = pending.measured.is_some();
-        let is_last = pending.response == ResponseType::Singleton || message.bytes.is_empty();
-        let is_last = is_last && !self.is_mutated(Mutation::AnsweredTwice);
-        if is_measured && origin.core == self.core.0 {
-            let responder = self.sessions.get(origin.session).map(|session| self.client_info(session, true));
-            if let Some(responder) = responder {
-                self.take_responder(message.subject, responder);
-            }
-        }
-        let done = if is_last { self.pending_replies.remove(token) } else { None };
-        let back = message.reply.map(|reply| {
-            // The responder asks in its answer: whoever answers that is led back to it.
-            let pending = Pending {
-                importer: origin.account,
-                reply: reply.into(),
-                exporter: importer,
-                response: ResponseType::Singleton,
-                threshold: COUNTER_REQUEST_THRESHOLD,
-                due: io.now().after(COUNTER_REQUEST_THRESHOLD),
-                measured: None,
-            };
-            let token = self.remember(pending, io);
-            self.reply_subject(token)
-        });
-        let here = Origin { account: importer, ..*origin };
-        let answer = Message { subject: &reply, reply: back.as_deref(), ..*message };
-        let found = self.accounts[importer.index()].interest.lookup(&reply);
-        let (mut received, envelopes) = self.route(&here, &answer, &found, 0, io);
-        self.statistics.mails_sent += u64::from(envelopes);
-        received |= envelopes > 0;
-        if let Some(beyond) = &found.beyond {
-            let reached = self.route_beyond(&here, &answer, beyond, 0, io);
-            self.statistics.mails_sent += u64::from(reached.envelopes);
-            received |= reached.received || reached.envelopes > 0;
-        }
-        let outcome = if received { Outcome::Answered } else { Outcome::RequesterGone };
-        match done {
-            Some(done) => self.publish_latency(done, outcome, io),
-            None if received => self.pending_replies.prolong(token, io.now()),
-            // Whoever asked does not listen any more.
-            None => drop(self.pending_replies.remove(token)),
-        }
-        received
-    }
-
-    /// Tells the core that measures a request who answers it.
-    fn tell_responder(&mut self, owner: CoreId, origin: &Origin, subject: &[u8], io: &mut Io<'_, Mail>) {
-        if !service_reply::is_measured(subject)
-            || origin.core != self.core.0
-            || owner.index() >= self.core_count
-        {
-            return;
-        }
-        if let Some(session) = self.sessions.get(origin.session) {
-            let responder = self.client_info(session, true);
-            let responder = Responder { subject: subject.into(), client: responder };
-            io.mail(owner, Mail::Responder(Box::new(responder)));
-        }
-    }
-
-    /// Publishes something of the server's own.
+    /// Publishes something of the server's own. Returns whether it went to other cores.
     pub(crate) fn publish_internally(
         &mut self,
         account: AccountId,
         message: &Message<'_>,
         io: &mut Io<'_, Mail>,
-    ) {
+    ) -> bool {
         let origin = Origin { account, session: NO_SESSION, cid: 0, core: self.core.0, echo: true };
         let found: std::rc::Rc<Match> = self.accounts[account.index()].interest.lookup(message.subject);
         let (_, envelopes) = self.route(&origin, message, &found, 0, io);
         self.statistics.mails_sent += u64::from(envelopes);
+        envelopes > 0
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Outcome {
     Answered,
     /// The request had no reply subject.
     BadRequest,
-    /// The answer came when nobody wanted it any more.
+    /// Nobody wants an answer any more.
     RequesterGone,
     /// Nobody received the request.
     Unavailable,
@@ -84,11 +84,15 @@ impl Shard {
         header.and_then(sampled_by_headers).map(Some)
     }
 
-    /// Publishes how a request ended, if it is measured.
-    pub(crate) fn publish_latency(&mut self, pending: Pending, outcome: Outcome, io: &mut Io<'_, Mail>) {
-        if let Some(measured) = pending.measured {
-            self.publish_measured(pending.exporter, &measured, outcome, io);
-        }
+    /// Publishes how a request ended, if it is measured. Returns whether that went to other cores.
+    pub(crate) fn publish_latency(
+        &mut self,
+        pending: Pending,
+        outcome: Outcome,
+        io: &mut Io<'_, Mail>,
+    ) -> bool {
+        let Pending { exporter, measured, .. } = pending;
+        measured.is_some_and(|measured| self.publish_measured(exporter, &measured, outcome, io))
     }
 
     pub(crate) fn publish_measured(
@@ -97,7 +101,7 @@ impl Shard {
         measured: &Measured,
         outcome: Outcome,
         io: &mut Io<'_, Mail>,
-    ) {
+    ) -> bool {
         let (status, description) = outcome.status();
         let requestor = &measured.requestor;
         let (mut service, mut total) = (0, 0);
@@ -125,7 +129,7 @@ impl Shard {
         let body = serde_json::to_vec(&event).expect("an event is plain data");
         let subject = measured.latency.subject.as_bytes();
         let message = Message { subject, reply: None, header_bytes: None, bytes: &body };
-        self.publish_internally(exporter, &message, io);
+        self.publish_internally(exporter, &message, io)
     }
 
     /// Another core tells who answers a measured request of this one.

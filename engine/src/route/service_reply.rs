@@ -6,8 +6,11 @@
 use crate::account::AccountId;
 use hashbrown::HashMap;
 use petrel_config::ResponseType;
+use petrel_protocol::subject;
 use petrel_runtime::{Monotonic, TimerId};
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Requests to other accounts that a core waits for at once. When there are more, the one that would expire first is
@@ -32,21 +35,49 @@ pub(crate) struct Pending {
     /// Who asked.
     pub(crate) importer: AccountId,
     /// Where the answer goes there.
-    pub(crate) reply: Box<[u8]>,
+    pub(crate) reply: Rc<[u8]>,
     /// Who may answer.
     pub(crate) exporter: AccountId,
     pub(crate) response: ResponseType,
     /// How long it is kept without an answer.
     pub(crate) threshold: Duration,
     pub(crate) due: Monotonic,
+    /// That of `reply` in the importer's index.
+    pub(crate) fingerprint: u64,
     /// What is measured, where the export wants that.
     pub(crate) measured: Option<Box<super::service_latency::Measured>>,
+}
+
+impl Pending {
+    /// What is to be remembered of a request, of which one answer is expected and nothing measured; the core fills in
+    /// the rest when it begins to wait.
+    pub(crate) fn new(
+        importer: AccountId,
+        reply: &[u8],
+        exporter: AccountId,
+        threshold: Duration,
+    ) -> Pending {
+        Pending {
+            importer,
+            reply: reply.into(),
+            exporter,
+            response: ResponseType::Singleton,
+            threshold,
+            due: Monotonic::default(),
+            fingerprint: 0,
+            measured: None,
+        }
+    }
 }
 
 /// The requests to other accounts that a core waits for.
 pub(crate) struct PendingReplies {
     by_token: HashMap<u64, Pending, ahash::RandomState>,
     by_due: BTreeSet<(Monotonic, u64)>,
+    /// By importer and reply, to be found by patterns.
+    by_reply: BTreeSet<(u16, Rc<[u8]>, u64)>,
+    /// Those with an ordinary reply by its fingerprint. The order is never seen: only look-ups.
+    by_fingerprint: HashMap<u64, SmallVec<[u64; 1]>, ahash::RandomState>,
     /// The first part of every reply subject of this core.
     name: [u8; TOKEN_DIGITS],
     /// The timer that runs, and when it is due.
@@ -92,8 +123,10 @@ impl PendingReplies {
         let name = digits(u64::from(core) * SERVERS + server);
         let mark = digits(hasher.hash_one("measured service replies"));
         PendingReplies {
+            by_fingerprint: HashMap::with_hasher(hasher.clone()),
             by_token: HashMap::with_hasher(hasher),
             by_due: BTreeSet::new(),
+            by_reply: BTreeSet::new(),
             name,
             timer: None,
             mark,
@@ -112,8 +145,45 @@ impl PendingReplies {
             token = (token + 1) % TOKENS;
         }
         self.by_due.insert((pending.due, token));
+        if !pending.reply.starts_with(PREFIX) {
+            self.by_reply.insert((pending.importer.0, Rc::clone(&pending.reply), token));
+            self.by_fingerprint.entry(pending.fingerprint).or_default().push(token);
+        }
         self.by_token.insert(token, pending);
         (token, given_up)
+    }
+
+    /// Forgets all requests.
+    pub(crate) fn clear(&mut self) {
+        while let Some((_, token)) = self.by_due.first().copied() {
+            self.remove(token);
+        }
+    }
+
+    /// Whether nothing is waited for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_token.is_empty()
+    }
+
+    /// Requests of an account whose answers go where a pattern matches, in the order of those subjects. Answers that go
+    /// on to the way back of another request are not among them.
+    pub(crate) fn matching(&self, importer: AccountId, pattern: &[u8]) -> Vec<u64> {
+        // Inboxes differ in their first tokens: most patterns of clients leave little to look at.
+        let literal = pattern.iter().position(|byte| matches!(byte, b'*' | b'>')).unwrap_or(pattern.len());
+        let prefix = &pattern[..literal];
+        let from = (importer.0, Rc::from(prefix), 0);
+        let near = self
+            .by_reply
+            .range(from..)
+            .take_while(|(account, reply, _)| *account == importer.0 && reply.starts_with(prefix));
+        let found = near.filter(|(_, reply, _)| subject::matches(pattern, reply));
+        found.map(|(_, _, token)| *token).collect()
+    }
+
+    /// Requests of an account whose answers go to a subject with this fingerprint, the oldest first.
+    pub(crate) fn with_fingerprint(&self, importer: AccountId, fingerprint: u64) -> Vec<u64> {
+        let known = self.by_fingerprint.get(&fingerprint).into_iter().flatten().copied();
+        known.filter(|token| self.by_token.get(token).is_some_and(|p| p.importer == importer)).collect()
     }
 
     /// The reply subject of a token.
@@ -153,6 +223,14 @@ impl PendingReplies {
     pub(crate) fn remove(&mut self, token: u64) -> Option<Pending> {
         let pending = self.by_token.remove(&token)?;
         self.by_due.remove(&(pending.due, token));
+        if self.by_reply.remove(&(pending.importer.0, Rc::clone(&pending.reply), token))
+            && let Some(tokens) = self.by_fingerprint.get_mut(&pending.fingerprint)
+        {
+            tokens.retain(|other| *other != token);
+            if tokens.is_empty() {
+                self.by_fingerprint.remove(&pending.fingerprint);
+            }
+        }
         Some(pending)
     }
 
@@ -182,15 +260,8 @@ mod tests {
     use super::*;
 
     fn pending(due: u64) -> Pending {
-        Pending {
-            importer: AccountId::GLOBAL,
-            reply: (*b"reply").into(),
-            exporter: AccountId::SYSTEM,
-            response: ResponseType::Singleton,
-            threshold: Duration::from_nanos(100),
-            due: Monotonic(due),
-            measured: None,
-        }
+        let pending = Pending::new(AccountId::GLOBAL, b"reply", AccountId::SYSTEM, Duration::from_nanos(100));
+        Pending { due: Monotonic(due), fingerprint: 7, ..pending }
     }
 
     fn replies(core: u16) -> PendingReplies {
@@ -238,6 +309,45 @@ mod tests {
             left += 1;
         }
         assert_eq!(left, PENDING_MAX - 1);
-        assert!(replies.by_token.is_empty() && replies.by_due.is_empty());
+        assert!(replies.is_empty() && replies.by_due.is_empty());
+        assert!(replies.by_reply.is_empty() && replies.by_fingerprint.is_empty());
+    }
+
+    #[test]
+    fn requests_are_found_by_where_their_answers_go() {
+        let mut replies = replies(0);
+        let mut tokens = Vec::new();
+        for (importer, reply) in [
+            (0, "in.a.1"),
+            (0, "in.a.2"),
+            (1, "in.a.1"),
+            (0, "in.b"),
+            (0, "in.a.1"),
+            (0, "_R_.000000.000001"),
+        ] {
+            let account = AccountId(importer);
+            let pending = Pending::new(account, reply.as_bytes(), AccountId::SYSTEM, Duration::ZERO);
+            // Replies of one length share a fingerprint here.
+            let pending = Pending { fingerprint: reply.len() as u64, ..pending };
+            tokens.push(replies.insert(pending, 1000 - tokens.len() as u64).0);
+        }
+        let matching = |replies: &PendingReplies, pattern: &str| -> Vec<usize> {
+            let found = replies.matching(AccountId(0), pattern.as_bytes());
+            let mut places: Vec<usize> =
+                found.iter().filter_map(|token| tokens.iter().position(|known| known == token)).collect();
+            places.sort_unstable();
+            places
+        };
+        assert_eq!(matching(&replies, "in.a.*"), [0, 1, 4]);
+        assert_eq!(matching(&replies, ">"), [0, 1, 3, 4]);
+        assert_eq!(matching(&replies, "*.b"), [3]);
+        assert_eq!(matching(&replies, "in.a.1"), [0, 4]);
+        assert_eq!(matching(&replies, "out.>"), Vec::<usize>::new());
+        assert_eq!(replies.with_fingerprint(AccountId(0), 6), [tokens[0], tokens[1], tokens[4]]);
+        assert_eq!(replies.with_fingerprint(AccountId(1), 6), [tokens[2]]);
+        replies.remove(tokens[0]);
+        assert_eq!(matching(&replies, ">"), [1, 3, 4]);
+        assert_eq!(replies.with_fingerprint(AccountId(0), 6), [tokens[1], tokens[4]]);
+        assert_eq!(replies.with_fingerprint(AccountId(0), 17), Vec::<u64>::new());
     }
 }

@@ -5,12 +5,14 @@
 //! event when the last has reported.
 
 use super::service_latency::HeaderMap;
+use super::service_reply;
 use super::trace_event::{Body, Event, Request, ServerInfo};
 use crate::account::AccountId;
 use crate::encoding::Encoding;
 use crate::mail::{Mail, Message, Origin};
+use crate::mutation::Mutation;
 use crate::session::client::Phase;
-use crate::shard::Shard;
+use crate::shard::{NO_SESSION, Shard};
 use crate::system::INTERNAL_SESSION;
 use hashbrown::HashMap;
 use petrel_protocol::client::ProtocolError;
@@ -36,6 +38,8 @@ pub(crate) struct Tracing {
     pub(crate) only: bool,
     request: Request,
     pub(crate) events: Vec<Event>,
+    /// Whose message it is: the session on this core and its connection id.
+    publisher: (u32, u64),
     /// The token under which other cores report.
     pub(crate) token: u64,
     /// Reports still missing.
@@ -47,7 +51,8 @@ impl Tracing {
     pub(super) fn part(account: AccountId, only: bool) -> Tracing {
         let request = Request { header: HeaderMap::new(), msgsize: 0 };
         let (destination, events) = (Box::default(), Vec::new());
-        Tracing { account, destination, only, request, events, token: 0, outstanding: 0 }
+        let publisher = (NO_SESSION, 0);
+        Tracing { account, destination, only, request, events, publisher, token: 0, outstanding: 0 }
     }
 }
 
@@ -100,6 +105,8 @@ fn wish(header: &[u8], parent_destination: Option<&[u8]>) -> Wish {
     let only = headers::value(header, ONLY).is_some_and(|value| {
         value == b"1" || value.eq_ignore_ascii_case(b"true") || value.eq_ignore_ascii_case(b"on")
     });
+    // Upstream delivers what only a parent has it follow.
+    let only = only && named.is_some();
     let Some(destination) = named.or(parent_destination.filter(|_| has_sampled_parent(header))) else {
         return Wish::Nothing;
     };
@@ -163,6 +170,7 @@ impl Shard {
                     only,
                     request,
                     events,
+                    publisher: (origin.session, origin.cid),
                     token,
                     outstanding: 0,
                 }));
@@ -185,7 +193,7 @@ impl Shard {
     /// Ends following a message on this core: the event goes out when no other core is to report.
     pub(crate) fn end_trace(&mut self, io: &mut Io<'_, Mail>) {
         let Some(tracing) = self.tracing.take() else { return };
-        if tracing.outstanding > 0 {
+        if tracing.outstanding > 0 && !self.is_mutated(Mutation::TracesNotGathered) {
             self.pending_traces.by_token.insert(tracing.token, tracing);
         } else {
             self.publish_trace(*tracing, io);
@@ -227,6 +235,10 @@ impl Shard {
     }
 
     fn publish_trace(&mut self, mut tracing: Tracing, io: &mut Io<'_, Mail>) {
+        if service_reply::owner(&tracing.destination).is_some() {
+            // Upstream's events about a service are not led back over it either.
+            return;
+        }
         let account = Arc::clone(&self.accounts[tracing.account.index()].name);
         for event in &mut tracing.events {
             event.leave_out_account(&account);
@@ -255,7 +267,10 @@ impl Shard {
         bytes.extend(encoding.encode(body));
         let subject = &tracing.destination;
         let message = Message { subject, reply: None, header_bytes, bytes: &bytes };
-        self.publish_internally(tracing.account, &message, io);
+        if self.publish_internally(tracing.account, &message, io) {
+            // Who sees the PONG may rely on the event to be out.
+            self.note_consequence(tracing.publisher.0, tracing.publisher.1);
+        }
     }
 
     /// As [`Shard::deliver_to`], of a followed message: what becomes of it is noted, and it is delivered unless it is
@@ -291,7 +306,7 @@ impl Shard {
         }
         let error = self.refusal_of(receiver, account, origin, &there);
         let session = self.accounts[account.index()].interest.subscriptions().get(receiver);
-        let session = session.map_or(crate::shard::NO_SESSION, |subscription| subscription.session);
+        let session = session.map_or(NO_SESSION, |subscription| subscription.session);
         event.cid = self.sessions.get(session).map(|session| session.cid);
         event.name = self.session_name(session);
         event.acc = self.accounts[account.index()].name.to_string();

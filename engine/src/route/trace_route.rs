@@ -3,6 +3,7 @@
 use super::trace::{TracePart, Tracing};
 use crate::interest::{Match, QueueMatch};
 use crate::mail::{Batch, Envelope, Mail, Message, Origin, Traced};
+use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_runtime::{CoreId, Io};
 use smallvec::SmallVec;
@@ -111,6 +112,10 @@ impl Shard {
         if envelope.plain {
             for subscription in &found.plain {
                 delivered |= self.trace_to(*subscription, origin, &message, io);
+            }
+            let is_owner = found.beyond.as_ref().is_some_and(|beyond| beyond.owner == Some(self.core.0));
+            if is_owner && !self.is_mutated(Mutation::AnswersNotFollowed) {
+                delivered |= self.answer(origin, &message, io);
             }
         }
         for name in batch.queues(envelope) {

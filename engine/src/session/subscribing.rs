@@ -99,13 +99,16 @@ impl Shard {
         io: &mut Io<'_, Mail>,
     ) -> Flow {
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
-        let (account, verbose) = (session.account, session.verbose);
+        let (account, verbose, cid) = (session.account, session.verbose, session.cid);
         if let Some(found) = self.find_subscription(key, sid) {
             let subscriptions = self.accounts[account.index()].interest.subscriptions_mut();
             let max = max.unwrap_or(0);
             match subscriptions.get_mut(found) {
                 Some(subscription) if max > subscription.delivered => subscription.set_max(max),
                 _ => self.remove_subscription(account, found),
+            }
+            if !self.ended_interest.is_empty() && self.end_forsaken(io) {
+                self.note_consequence(key, cid);
             }
         }
         if verbose { self.acknowledge_in_force(key, io) } else { Flow::Next }
@@ -145,6 +148,9 @@ impl Shard {
         let interest = &mut self.accounts[account.index()].interest;
         let Some((removed, change)) = interest.unsubscribe(subscription) else { return };
         self.statistics.subscriptions -= 1;
+        if let Some(change) = &change {
+            self.note_interest(account, change);
+        }
         for (exporter, shadow) in removed.shadows() {
             self.remove_shadow(*exporter, *shadow);
         }

@@ -213,7 +213,7 @@ impl<S: Script> Client<S> {
             Said::Message(received) => {
                 let id = link.id;
                 let mut is_taken = false;
-                self.with_script(io, |script, hand| is_taken = script.told(&received, hand));
+                self.with_script(io, |script, hand| is_taken = script.takes(&received, hand));
                 if is_taken {
                     return;
                 }

@@ -56,6 +56,14 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::ShadowsOutliveSubscription, "stream-imports", 50),
     mutant(Mutation::AnsweredTwice, "service-imports", 20),
     mutant(Mutation::ServiceNoticeByInterest, "service-imports", 50),
+    mutant(Mutation::ForwardsNotAwaited, "service-imports", 400),
+    mutant(Mutation::AnswersEndEarly, "service-streams", 20),
+    mutant(Mutation::ReloadKeepsShadows, "import-reloads", 20),
+    mutant(Mutation::ReloadEndsRequests, "import-reloads", 100),
+    mutant(Mutation::ForsakenRequestsStay, "latency", 20),
+    mutant(Mutation::EventsNotAwaited, "latency", 200),
+    mutant(Mutation::TracesNotGathered, "traces", 20),
+    mutant(Mutation::AnswersNotFollowed, "traces", 50),
 ];
 
 /// The bug of a name.

@@ -72,6 +72,11 @@ impl Plan {
     }
 }
 
+/// Has a client ask: it takes headers, and wants to be told when nobody receives its requests.
+pub fn let_ask(profile: &mut Profile) {
+    (profile.headers, profile.no_responders) = (true, true);
+}
+
 /// Options of a server that listens where clients connect, with upstream's defaults where nothing is said.
 pub(crate) fn server_options() -> Options {
     let limits = Limits::default();

@@ -31,12 +31,12 @@ pub trait Script: 'static {
     fn act(&mut self, _hand: &mut Hand<'_>) {}
     /// Somebody poked this client.
     fn poked(&mut self, _word: u32, _hand: &mut Hand<'_>) {}
-    /// A message was read that keeps the rules.
-    fn message(&mut self, _message: MessageId, _subscription: SubscriptionId, _hand: &mut Hand<'_>) {}
-    /// A message was read. True: it is of the server itself, and no business of the ledger.
-    fn told(&mut self, _received: &Received, _hand: &mut Hand<'_>) -> bool {
+    /// A message was read. True: the script judges it itself, and the ledger does not hear of it.
+    fn takes(&mut self, _received: &Received, _hand: &mut Hand<'_>) -> bool {
         false
     }
+    /// A message was read that keeps the rules.
+    fn message(&mut self, _message: MessageId, _subscription: SubscriptionId, _hand: &mut Hand<'_>) {}
     /// The PONG of a PING of the script was read.
     fn ponged(&mut self, _hand: &mut Hand<'_>) {}
     /// An INFO was read that was not the first.

@@ -56,6 +56,8 @@ pub struct Habits {
     pub answers: bool,
     /// Some of its answers it gives twice, which only ways back of other accounts' requests bear.
     pub answers_twice: bool,
+    /// Most answers that it gives to one message, when it answers.
+    pub answers_max: usize,
     /// It closes its side right behind its last write.
     pub departs: bool,
 }
@@ -64,6 +66,20 @@ impl Habits {
     /// Where answers to a client's requests go.
     pub fn inbox(client: usize) -> String {
         format!("_INBOX.{client}.*")
+    }
+
+    /// Small messages at a brisk pace, of a client of requests and services. One that asks hears its inbox all the
+    /// time.
+    pub fn of_requests(client: usize, asks: bool, writes: usize) -> Habits {
+        let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
+        Habits {
+            permanent: if asks { vec![inbox] } else { Vec::new() },
+            writes,
+            pause_max: Duration::from_millis(10),
+            verbs_max: 3,
+            payload_bytes_max: 100,
+            ..Habits::default()
+        }
     }
 }
 
@@ -219,7 +235,16 @@ impl Script for Traffic {
         }
         let Some(reply) = hand.stage.ledger.message(message).answer_to().cloned() else { return };
         if hand.random().chance(1, 3) {
-            hand.publish(Publication { subject: reply.clone(), payload_bytes: 10, ..Publication::default() });
+            let answer = Publication { subject: reply.clone(), payload_bytes: 10, ..Publication::default() };
+            hand.publish(answer.clone());
+            let answers_max = self.players[hand.client].habits.answers_max;
+            if answers_max > 1 {
+                let further = hand.random().below(answers_max);
+                for _ in 0..further {
+                    hand.publish(answer.clone());
+                }
+                hand.stage.ledger.effects.add("further answers", further as u64);
+            }
             if self.players[hand.client].habits.answers_twice && hand.random().chance(1, 2) {
                 // It goes nowhere, so the oracle need not know of it.
                 hand.raw(format!("PUB {reply} 5\r\nagain\r\n").as_bytes());

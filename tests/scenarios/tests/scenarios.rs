@@ -116,3 +116,33 @@ fn handshakes_elsewhere_lose_nothing() {
 fn nobody_keeps_rights_when_a_reload_is_told_as_done() {
     holds("reloads");
 }
+
+#[test]
+fn streams_of_other_accounts_arrive_as_if_published_here() {
+    holds("stream-imports");
+}
+
+#[test]
+fn requests_to_other_accounts_are_answered_once() {
+    holds("service-imports");
+}
+
+#[test]
+fn measured_requests_are_told_of_once() {
+    holds("latency");
+}
+
+#[test]
+fn followed_messages_have_one_event() {
+    holds("traces");
+}
+
+#[test]
+fn imports_come_and_go_for_all_or_for_nobody() {
+    holds("import-reloads");
+}
+
+#[test]
+fn each_of_several_answers_arrives() {
+    holds("service-streams");
+}

@@ -8,9 +8,9 @@ pub enum Account {
     /// The only one, where there is one.
     #[default]
     Global,
-    /// It exports the stream `pub.>` and the service `svc.>`.
+    /// It exports the stream `pub.>`, the service `svc.>` and, with several answers, `many.>`.
     Exporter,
-    /// It imports them as `in.pub.>` and `ask.>`.
+    /// It imports them as `in.pub.>`, `ask.>` and `get.>`.
     Importer,
 }
 
@@ -25,7 +25,8 @@ impl Ledger {
             }
             (Account::Exporter, Account::Importer) => self.ways_back.get(subject).cloned(),
             (Account::Importer, Account::Exporter) => {
-                subject.strip_prefix("ask.").map(|rest| format!("svc.{rest}"))
+                let ends = [("ask.", "svc."), ("get.", "many.")];
+                ends.iter().find_map(|(here, there)| Some(format!("{there}{}", subject.strip_prefix(here)?)))
             }
             _ => None,
         }

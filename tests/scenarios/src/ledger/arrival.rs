@@ -94,7 +94,8 @@ impl Ledger {
         self.effects.add("deliveries", 1);
         match &subscription.interest.queue {
             None => {
-                let last = subscription.last.insert(message.publisher, number);
+                let way = way_of(&message.publication.subject);
+                let last = subscription.last.insert((message.publisher, way), number);
                 if let Some(last) = last.filter(|last| *last >= number) {
                     return Err(format!("message {} after {} of the same publisher", number.0, last.0));
                 }
@@ -112,6 +113,13 @@ impl Ledger {
         }
         Ok(Arrival::Message(number, id))
     }
+}
+
+/// The first part of the way back that an answer takes: it names the core that knows the requester. Answers that go
+/// back over different cores may change places for somebody who hears both.
+fn way_of(subject: &str) -> Option<String> {
+    let rest = subject.strip_prefix("_R_.")?;
+    rest.split('.').next().map(str::to_owned)
 }
 
 /// Whether a message arrived as it was published, as far as the receiver understands it.

@@ -3,7 +3,8 @@
 //! It sees each client's writes before they are sent and each thing a client hears when it is read, in the one
 //! order of virtual time. It knows nothing of the server's inside. The rules:
 //!
-//! * a plain subscription gets the messages of a publisher in the order published, each once;
+//! * a plain subscription gets the messages of a publisher in the order published, each once (the answers of
+//!   services of another account: those that go back over one core);
 //! * a PONG comes behind every message that its publisher knew to be acknowledged (by a PONG of its own) when
 //!   the PING was written, on every subscription that was confirmed before the message was published;
 //! * nothing that was acknowledged is lost on connections that live;

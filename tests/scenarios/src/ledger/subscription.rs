@@ -48,8 +48,8 @@ pub struct Subscription {
     pub(super) deliveries: u32,
     /// Messages that must come and have not come yet.
     pub(super) outstanding: BTreeSet<MessageId>,
-    /// The last message of each publisher.
-    pub(super) last: BTreeMap<ConnectionId, MessageId>,
+    /// The last message of each publisher, and of the answers that went back over one core.
+    pub(super) last: BTreeMap<(ConnectionId, Option<String>), MessageId>,
 }
 
 impl Subscription {

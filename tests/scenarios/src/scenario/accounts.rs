@@ -2,8 +2,8 @@
 //! between them.
 
 use super::{Scenario, order};
-use crate::ledger::{Account, Interest, Profile};
-use crate::plan::Plan;
+use crate::ledger::{Account, Interest};
+use crate::plan::{Plan, let_ask};
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::traffic::{Habits, Traffic, Weights};
@@ -28,7 +28,14 @@ pub(super) const SERVICES: Scenario = Scenario {
     run: services,
 };
 
-fn user(name: &str) -> User {
+pub(super) const SERVICE_STREAMS: Scenario = Scenario {
+    name: "service-streams",
+    about: "a request to another account that has several answers gets all of them, in order",
+    needs: &["notices", "deliveries", "queue deliveries", "envelopes", "further answers", "messages settled"],
+    run: service_streams,
+};
+
+pub(super) fn user(name: &str) -> User {
     User {
         credential: Credential::Password { name: name.into(), password: name.into() },
         permissions: None,
@@ -36,11 +43,11 @@ fn user(name: &str) -> User {
     }
 }
 
-fn export(subject: &str, kind: ExportKind) -> Export {
+pub(super) fn export(subject: &str, kind: ExportKind) -> Export {
     Export { subject: subject.into(), accounts: None, account_token_position: None, allow_trace: false, kind }
 }
 
-fn import(subject: &str, to: &str, is_service: bool) -> Import {
+pub(super) fn import(subject: &str, to: &str, is_service: bool) -> Import {
     Import {
         account: "EXP".into(),
         subject: subject.into(),
@@ -54,20 +61,36 @@ fn import(subject: &str, to: &str, is_service: bool) -> Import {
 
 /// Divides the clients among two accounts.
 fn divide(plan: &mut Plan, account_of: impl Fn(usize) -> Account) {
-    let service = ExportKind::Service { response: ResponseType::Singleton, threshold: None, latency: None };
+    let service = |response| ExportKind::Service { response, threshold: None, latency: None };
     let exporter = ConfiguredAccount {
         name: "EXP".into(),
         users: vec![user("e")],
-        exports: vec![export("pub.>", ExportKind::Stream), export("svc.>", service)],
+        exports: vec![
+            export("pub.>", ExportKind::Stream),
+            export("svc.>", service(ResponseType::Singleton)),
+            export("many.>", service(ResponseType::Stream)),
+        ],
         ..ConfiguredAccount::default()
     };
     let importer = ConfiguredAccount {
         name: "IMP".into(),
         users: vec![user("i")],
-        imports: vec![import("pub.>", "in.pub.>", false), import("svc.>", "ask.>", true)],
+        imports: vec![
+            import("pub.>", "in.pub.>", false),
+            import("svc.>", "ask.>", true),
+            import("many.>", "get.>", true),
+        ],
         ..ConfiguredAccount::default()
     };
-    let accounts = vec![exporter, importer];
+    assign(plan, vec![exporter, importer], account_of);
+}
+
+/// Gives the server these accounts, one with the user `e` and one with the user `i`, and each client its own.
+pub(super) fn assign(
+    plan: &mut Plan,
+    accounts: Vec<ConfiguredAccount>,
+    account_of: impl Fn(usize) -> Account,
+) {
     let options = petrel_config::Options { accounts, ..petrel_config::Options::default() };
     let directory = Directory::compile(&options, None).expect("two accounts that fit together");
     plan.server.info.auth_required = directory.auth_required();
@@ -103,11 +126,9 @@ fn streams(seed: u64, settings: &Settings) -> Outcome {
         let is_exporter = profile.account == Account::Exporter;
         let is_requester = is_exporter && client.is_multiple_of(4);
         if is_requester {
-            *profile = Profile { headers: true, no_responders: true, ..profile.clone() };
+            let_ask(profile);
         }
-        let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
         habits.push(Habits {
-            permanent: if is_requester { vec![inbox] } else { Vec::new() },
             interests: interests(if is_exporter { &there } else { &here }),
             subjects: subjects.clone(),
             services: subjects.clone(),
@@ -116,12 +137,9 @@ fn streams(seed: u64, settings: &Settings) -> Outcome {
                 (true, false) => Weights { publish: 8, request: 0, subscribe: 1, unsubscribe: 2, ping: 1 },
                 (false, _) => Weights { publish: 0, request: 0, subscribe: 5, unsubscribe: 6, ping: 2 },
             },
-            writes,
-            pause_max: Duration::from_millis(10),
-            verbs_max: 3,
             payload_bytes_max: 300,
             limited_of_eight: 3,
-            ..Habits::default()
+            ..Habits::of_requests(client, is_requester, writes)
         });
     }
     let mut run = Run::new(plan, Traffic::new(habits), random, settings);
@@ -130,42 +148,59 @@ fn streams(seed: u64, settings: &Settings) -> Outcome {
 }
 
 fn services(seed: u64, settings: &Settings) -> Outcome {
-    let mut random = Random::new(seed, SERVICES.name);
+    ask(seed, settings, &SERVICES, ("ask", "svc"))
+}
+
+fn service_streams(seed: u64, settings: &Settings) -> Outcome {
+    ask(seed, settings, &SERVICE_STREAMS, ("get", "many"))
+}
+
+/// Importers ask under the first subject, exporters answer under the second.
+fn ask(seed: u64, settings: &Settings, scenario: &Scenario, (here, there): (&str, &str)) -> Outcome {
+    let mut random = Random::new(seed, scenario.name);
     let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 12));
     plan.world.mail_delay_max = Duration::from_millis(*random.one_of(&[1, 5, 20]));
     divide(&mut plan, |client| if client.is_multiple_of(2) { Account::Importer } else { Account::Exporter });
     let names: Vec<String> = (0..random.within(1..=3)).map(|number| number.to_string()).collect();
-    let asked: Vec<String> = names.iter().map(|name| format!("ask.{name}")).collect();
+    let asked: Vec<String> = names.iter().map(|name| format!("{here}.{name}")).collect();
     // One group, so that each request has one responder.
     let group = |pattern: String| Interest { pattern, queue: Some("red".into()), ..Interest::default() };
-    let mut offered: Vec<Interest> = names.iter().map(|name| group(format!("svc.{name}"))).collect();
-    offered.push(group("svc.*".into()));
+    let mut offered: Vec<Interest> = names.iter().map(|name| group(format!("{there}.{name}"))).collect();
+    offered.push(group(format!("{there}.*")));
+    // Others than the requester hear the answers as well, on other cores, and groups of them.
+    let overheard: Vec<Interest> = (0..plan.profiles.len())
+        .filter(|client| client.is_multiple_of(2))
+        .map(Habits::inbox)
+        .chain(["_INBOX.*.*".to_owned()])
+        .flat_map(|pattern| {
+            [None, Some("blue".to_owned())].map(|queue| Interest {
+                pattern: pattern.clone(),
+                queue,
+                ..Interest::default()
+            })
+        })
+        .collect();
     let writes = random.within(20..=50);
     let mut habits = Vec::new();
     for (client, profile) in plan.profiles.iter_mut().enumerate() {
         let is_importer = profile.account == Account::Importer;
         if is_importer {
-            *profile = Profile { headers: true, no_responders: true, ..profile.clone() };
+            let_ask(profile);
         }
-        let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
         habits.push(Habits {
-            permanent: if is_importer { vec![inbox] } else { Vec::new() },
-            interests: offered.clone(),
+            interests: if is_importer { overheard.clone() } else { offered.clone() },
             subjects: asked.clone(),
             services: asked.clone(),
             weights: if is_importer {
-                Weights { publish: 1, request: 6, subscribe: 0, unsubscribe: 0, ping: 3 }
+                Weights { publish: 1, request: 6, subscribe: 2, unsubscribe: 2, ping: 3 }
             } else {
                 Weights { publish: 0, request: 0, subscribe: 5, unsubscribe: 5, ping: 2 }
             },
-            writes,
-            pause_max: Duration::from_millis(10),
-            verbs_max: 3,
-            payload_bytes_max: 100,
             answers: !is_importer,
-            answers_twice: true,
+            answers_twice: there == "svc",
+            answers_max: if there == "svc" { 1 } else { 4 },
             limited_of_eight: 3,
-            ..Habits::default()
+            ..Habits::of_requests(client, is_importer, writes)
         });
     }
     let mut run = Run::new(plan, Traffic::new(habits), random, settings);

@@ -5,7 +5,9 @@ mod barrier;
 mod causality;
 mod chaos;
 mod handshakes;
+mod import_reloads;
 mod lame_duck;
+mod latency;
 mod logins;
 mod no_responders;
 mod order;
@@ -17,6 +19,8 @@ mod queue_groups;
 mod reloads;
 mod stall;
 mod system_events;
+mod traces;
+mod witness;
 
 use crate::run::{Outcome, Settings};
 
@@ -47,6 +51,10 @@ pub const SCENARIOS: &[Scenario] = &[
     permissions::SCENARIO,
     accounts::STREAMS,
     accounts::SERVICES,
+    accounts::SERVICE_STREAMS,
+    latency::SCENARIO,
+    traces::SCENARIO,
+    import_reloads::SCENARIO,
     handshakes::SCENARIO,
     system_events::SCENARIO,
     #[cfg(feature = "mutations")]

@@ -2,7 +2,7 @@
 
 use super::{Scenario, order};
 use crate::ledger::Interest;
-use crate::plan::Plan;
+use crate::plan::{Plan, let_ask};
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::traffic::{Habits, Traffic, Weights};
@@ -25,8 +25,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     for (client, profile) in plan.profiles.iter_mut().enumerate() {
         profile.echo = random.chance(1, 2);
         if is_requester(client) {
-            profile.headers = true;
-            profile.no_responders = true;
+            let_ask(profile);
         }
     }
     let services: Vec<String> = (0..random.within(1..=4)).map(|number| format!("svc.{number}")).collect();
@@ -39,10 +38,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     let writes = random.within(20..=60);
     let habits = (0..count)
         .map(|client| {
-            let inbox = Interest { pattern: Habits::inbox(client), ..Interest::default() };
             let is_requester = is_requester(client);
             Habits {
-                permanent: if is_requester { vec![inbox] } else { Vec::new() },
                 interests: interests.clone(),
                 subjects: services.clone(),
                 services: services.clone(),
@@ -51,13 +48,9 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
                 } else {
                     Weights { request: 0, subscribe: 4, unsubscribe: 6, ping: 1, publish: 1 }
                 },
-                writes,
-                pause_max: Duration::from_millis(10),
-                verbs_max: 3,
-                payload_bytes_max: 100,
                 answers: client % 3 == 1,
                 limited_of_eight: 5,
-                ..Habits::default()
+                ..Habits::of_requests(client, is_requester, writes)
             }
         })
         .collect();

@@ -115,7 +115,7 @@ impl Script for Crowd {
         }
     }
 
-    fn told(&mut self, received: &Received, hand: &mut Hand<'_>) -> bool {
+    fn takes(&mut self, received: &Received, hand: &mut Hand<'_>) -> bool {
         if hand.client != 0 {
             return false;
         }

@@ -1,0 +1,338 @@
+//! Each request that is measured is told of exactly once, with what became of it, whichever cores know its parts.
+
+use super::Scenario;
+use super::accounts::{assign, export, import, user};
+use super::witness::Witness;
+use crate::ledger::Account;
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::run::{Outcome, Run, Settings};
+use crate::script::{Hand, Poke, Script};
+use crate::wire::Received;
+use petrel_config::{Account as ConfiguredAccount, ExportKind, Latency, ResponseType};
+use petrel_runtime::Monotonic;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "latency",
+    about: "a measured request is told of once: answered, forsaken, without a responder, or too late",
+    needs: &["status 200", "status 408", "status 503", "status 504", "envelopes", "events due"],
+    run,
+};
+
+const THRESHOLD: Duration = Duration::from_secs(5);
+/// Hears the events.
+const LISTENER: usize = 0;
+/// Told to a client: begin; and, plus the number of a request: ask, and hear its answer no more.
+const BEGIN: u32 = 1;
+const LISTEN: u32 = 2;
+const ASK: u32 = 1000;
+const FORSAKE: u32 = 1_000_000;
+/// The sid of everything that is kept; requests have theirs behind it.
+const SID: usize = 1;
+
+#[derive(Default)]
+struct Request {
+    asker: usize,
+    hearer: usize,
+    /// Where its answer goes: a literal subject, or one that a pattern matches.
+    by_pattern: bool,
+    by_group: bool,
+    is_forsaken: bool,
+    /// It was with a responder when it was forsaken, and not answered.
+    is_surely_forsaken: bool,
+    /// The PONG behind that was read.
+    is_gone: bool,
+    way_back: Option<String>,
+    /// An answer was written, and whether that was while somebody could still hear it.
+    answered: Option<bool>,
+    is_heard: bool,
+    statuses: Vec<u64>,
+}
+
+impl Request {
+    /// What an event may say of it.
+    fn allows(&self, status: u64) -> bool {
+        match status {
+            200 => self.answered.is_some() && !(self.is_surely_forsaken && self.answered == Some(false)),
+            408 => self.is_forsaken && !self.is_heard,
+            503 => self.way_back.is_none() && !self.is_heard,
+            504 => self.answered.is_none() && !self.is_surely_forsaken && self.way_back.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// What a client did for a request.
+#[derive(Clone, Copy)]
+enum Done {
+    Listened(usize),
+    Forsaken(usize),
+    Answered(usize),
+}
+
+struct Services {
+    requests: Vec<Request>,
+    left: Vec<usize>,
+    /// What the PINGs of a client stand behind.
+    confirming: Vec<VecDeque<Done>>,
+    /// Answers that a responder has not written yet.
+    to_answer: Vec<VecDeque<usize>>,
+    offers: Vec<bool>,
+    witness: Witness,
+}
+
+fn is_importer(client: usize) -> bool {
+    client != LISTENER && client.is_multiple_of(2)
+}
+
+impl Services {
+    fn subject(&self, number: usize) -> String {
+        let tail = if self.requests[number].by_pattern { ".x" } else { "" };
+        format!("in.{number}{tail}")
+    }
+
+    fn confirm(&mut self, done: Done, hand: &mut Hand<'_>) {
+        self.confirming[hand.client].push_back(done);
+        hand.ping();
+    }
+
+    /// Has a client hear the answer of a new request, then somebody ask.
+    fn prepare(&mut self, hand: &mut Hand<'_>) {
+        let number = self.requests.len();
+        let mut asker = hand.client;
+        if hand.random().chance(1, 2) {
+            let clients = hand.stage.client_count();
+            let others: Vec<usize> = (0..clients).filter(|client| is_importer(*client)).collect();
+            asker = *hand.random().one_of(&others);
+        }
+        let request = Request {
+            asker,
+            hearer: hand.client,
+            by_pattern: hand.random().chance(1, 2),
+            by_group: hand.random().chance(1, 4),
+            ..Request::default()
+        };
+        let tail = if request.by_pattern { ".*" } else { "" };
+        let group = if request.by_group { " blue" } else { "" };
+        hand.raw(format!("SUB in.{number}{tail}{group} {}\r\n", number + SID + 1).as_bytes());
+        self.requests.push(request);
+        self.confirm(Done::Listened(number), hand);
+    }
+
+    fn ask(&mut self, number: usize, hand: &mut Hand<'_>) {
+        let inbox = self.subject(number);
+        let service = hand.random().below(2);
+        let block = format!("NATS/1.0\r\nX-B3-TraceId: {number}\r\n\r\n");
+        let (bytes, all) = (block.len(), block.len() + 1);
+        hand.raw(format!("HPUB ask.{service} {inbox} {bytes} {all}\r\n{block}q\r\n").as_bytes());
+        if hand.random().chance(1, 2) {
+            let hearer = self.requests[number].hearer;
+            hand.stage.poke(hearer, Poke::Script(FORSAKE + number as u32));
+        }
+    }
+
+    fn forsake(&mut self, number: usize, hand: &mut Hand<'_>) {
+        let request = &mut self.requests[number];
+        request.is_forsaken = true;
+        request.is_surely_forsaken = request.way_back.is_some() && request.answered.is_none();
+        hand.raw(format!("UNSUB {}\r\n", number + SID + 1).as_bytes());
+        self.confirm(Done::Forsaken(number), hand);
+    }
+
+    fn answer(&mut self, hand: &mut Hand<'_>) {
+        let Some(number) = self.to_answer[hand.client].pop_front() else { return };
+        let request = &mut self.requests[number];
+        let Some(way_back) = &request.way_back else { return };
+        request.answered = Some(!request.is_gone);
+        hand.raw(format!("PUB {way_back} {}\r\n{number}\r\n", number.to_string().len()).as_bytes());
+        self.confirm(Done::Answered(number), hand);
+    }
+
+    fn event(&mut self, received: &Received, hand: &mut Hand<'_>) {
+        let event: serde_json::Value = serde_json::from_slice(&received.payload).unwrap_or_default();
+        let number = event["header"]["X-B3-Traceid"][0].as_str().and_then(|text| text.parse::<usize>().ok());
+        match (number.and_then(|number| self.requests.get_mut(number)), event["status"].as_u64()) {
+            (Some(request), Some(status)) => {
+                request.statuses.push(status);
+                hand.stage.ledger.effects.add(&format!("status {status}"), 1);
+            }
+            _ => hand.stage.ledger.violate(format!("an event of nothing: {event}")),
+        }
+    }
+
+    fn judge(&self, hand_over: &mut crate::ledger::Ledger) {
+        for (number, request) in self.requests.iter().enumerate() {
+            let statuses = &request.statuses;
+            let is_right = matches!(statuses[..], [status] if request.allows(status));
+            if !is_right || (request.is_heard && statuses[..] != [200]) {
+                hand_over.violate(format!(
+                    "request {number} was told of as {statuses:?}: forsaken {} (surely {}), with a responder {}, \
+                     answered in time {:?}, heard {}",
+                    request.is_forsaken,
+                    request.is_surely_forsaken,
+                    request.way_back.is_some(),
+                    request.answered,
+                    request.is_heard
+                ));
+            }
+        }
+    }
+}
+
+impl Script for Services {
+    fn opened(&mut self, hand: &mut Hand<'_>) {
+        if hand.client == LISTENER {
+            hand.raw(format!("SUB latency {SID}\r\n").as_bytes());
+        }
+    }
+
+    fn poked(&mut self, word: u32, hand: &mut Hand<'_>) {
+        match word {
+            BEGIN => hand.act_in(Duration::from_micros(1)),
+            LISTEN => self.witness.look(hand),
+            FORSAKE.. => self.forsake((word - FORSAKE) as usize, hand),
+            ASK.. => self.ask((word - ASK) as usize, hand),
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, hand: &mut Hand<'_>) {
+        let client = hand.client;
+        if !self.to_answer[client].is_empty() {
+            self.answer(hand);
+        } else if self.left[client] > 0 {
+            self.left[client] -= 1;
+            if is_importer(client) {
+                self.prepare(hand);
+            } else {
+                // Responders come and go.
+                self.offers[client] = !self.offers[client] || self.left[client] == 0;
+                let verb = if self.offers[client] { "SUB svc.* red" } else { "UNSUB" };
+                hand.raw(format!("{verb} {SID}\r\n").as_bytes());
+            }
+        }
+        if self.left[client] > 0 || !self.to_answer[client].is_empty() {
+            let pause = hand.random().pause(Duration::from_millis(40));
+            hand.act_in(pause);
+        }
+    }
+
+    fn takes(&mut self, received: &Received, hand: &mut Hand<'_>) -> bool {
+        if hand.client == LISTENER {
+            self.event(received, hand);
+            return true;
+        }
+        if is_importer(hand.client) {
+            let number =
+                std::str::from_utf8(&received.payload).ok().and_then(|text| text.parse::<usize>().ok());
+            let request = number.and_then(|number| self.requests.get_mut(number));
+            let Some(request) = request.filter(|request| request.answered == Some(true)) else {
+                hand.stage
+                    .ledger
+                    .violate(format!("an answer that nobody waits for, on {}", received.subject));
+                return true;
+            };
+            if std::mem::replace(&mut request.is_heard, true) {
+                hand.stage.ledger.violate(format!("a second answer on {}", received.subject));
+            }
+            return true;
+        }
+        let header = received.headers.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let number = header.split("X-B3-TraceId: ").nth(1).and_then(|rest| rest.lines().next());
+        let number = number.and_then(|number| number.parse::<usize>().ok());
+        if let Some(number) = number.filter(|number| *number < self.requests.len()) {
+            self.requests[number].way_back.clone_from(&received.reply);
+            if hand.random().chance(3, 4) {
+                self.to_answer[hand.client].push_back(number);
+                let pause = hand.random().pause(Duration::from_millis(60));
+                hand.act_in(pause);
+            }
+        }
+        true
+    }
+
+    fn ponged(&mut self, hand: &mut Hand<'_>) {
+        if hand.client == LISTENER {
+            let requests = &self.requests;
+            self.witness.looked(hand, |number| !requests[number].statuses.is_empty());
+            return;
+        }
+        match self.confirming[hand.client].pop_front() {
+            Some(Done::Listened(number)) => {
+                let asker = self.requests[number].asker;
+                hand.stage.poke(asker, Poke::Script(ASK + number as u32));
+            }
+            Some(Done::Forsaken(number)) => self.requests[number].is_gone = true,
+            // Who forsakes a request does not wait until that is told.
+            Some(Done::Answered(number)) if !self.requests[number].is_forsaken => {
+                self.witness.acknowledged(number);
+                hand.stage.poke(LISTENER, Poke::Script(LISTEN));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn accounts() -> Vec<ConfiguredAccount> {
+    let latency = Latency { sampling_percent: 0, subject: "latency".into() };
+    let service = ExportKind::Service {
+        response: ResponseType::Singleton,
+        threshold: Some(THRESHOLD),
+        latency: Some(latency),
+    };
+    let exporter = ConfiguredAccount {
+        name: "EXP".into(),
+        users: vec![user("e")],
+        exports: vec![export("svc.>", service)],
+        ..ConfiguredAccount::default()
+    };
+    let importer = ConfiguredAccount {
+        name: "IMP".into(),
+        users: vec![user("i")],
+        imports: vec![import("svc.>", "ask.>", true)],
+        ..ConfiguredAccount::default()
+    };
+    vec![exporter, importer]
+}
+
+fn run(seed: u64, settings: &Settings) -> Outcome {
+    let mut random = Random::new(seed, SCENARIO.name);
+    let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (5, 12));
+    for profile in &mut plan.profiles {
+        (profile.headers, profile.verbose) = (true, false);
+    }
+    let account_of = |client| if is_importer(client) { Account::Importer } else { Account::Exporter };
+    assign(&mut plan, accounts(), account_of);
+    let count = plan.profiles.len();
+    let writes = random.within(5..=20);
+    let script = Services {
+        requests: Vec::new(),
+        left: (0..count).map(|client| if client == LISTENER { 0 } else { writes }).collect(),
+        confirming: vec![VecDeque::new(); count],
+        to_answer: vec![VecDeque::new(); count],
+        offers: vec![false; count],
+        witness: Witness::default(),
+    };
+    let mut run = Run::new(plan, script, random, settings);
+    if run.open() {
+        run.poke_all(Poke::Script(BEGIN));
+        let is_written = run.must(Duration::from_secs(60), "all requests", |play| {
+            play.script.left.iter().all(|left| *left == 0)
+        });
+        // What nobody answers is given up by then.
+        let end: Monotonic = run.world.now().after(3 * THRESHOLD);
+        while is_written && run.world.now() < end && !run.has_failed() {
+            run.pass(THRESHOLD);
+        }
+        if is_written && run.sweep() && run.sweep() {
+            let mut play = run.play_mut();
+            let crate::client::Play { script, stage } = &mut *play;
+            script.judge(&mut stage.ledger);
+            drop(play);
+            run.count_effects();
+        }
+    }
+    run.finish()
+}
