@@ -10,3 +10,7 @@ fix:
 # Known advisories against the dependencies; needs the network.
 advisories:
     cargo deny check advisories
+
+# Which lines of the engine no scenario runs.
+coverage *flags:
+    ./scripts/coverage {{flags}}
