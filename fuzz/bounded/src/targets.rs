@@ -45,6 +45,9 @@ pub const TARGETS: &[Target] = &[
     target("system_request", petrel_server::fuzzing::system_request, 3000, 400),
     // Each fitting one costs a millisecond by design.
     target("password_hash", petrel_server::fuzzing::password_hash, 2000, 200),
+    target("client_hello", petrel_server::fuzzing::client_hello, 50_000, 400),
+    // Each costs a certificate and its signature.
+    target("certificate", petrel_server::fuzzing::certificate, 1000, 1200),
     // Each costs handshakes.
     target("tls_channel", petrel_server::fuzzing::tls_channel, 200, 200),
     // Each costs several simulated worlds.

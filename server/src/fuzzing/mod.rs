@@ -1,11 +1,13 @@
 //! Bodies of the fuzz targets: each takes any bytes and panics when the server contradicts itself or a plain account
 //! of the same rules. `fuzz/` runs them under libFuzzer, `fuzz/bounded` on stable.
 
+mod certificate;
 mod http;
 mod password;
 mod system;
 mod tls;
 
+pub use certificate::{certificate, client_hello};
 pub use http::{http_query, http_request};
 pub use password::password_hash;
 pub use system::system_request;

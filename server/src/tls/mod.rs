@@ -17,3 +17,9 @@ pub use configuration::channels;
 pub use configuration::{TIMEOUT_DEFAULT as TLS_TIMEOUT_DEFAULT, Tls, TlsError};
 pub use https::secured;
 pub use workers::Workers;
+#[cfg(feature = "fuzzing")]
+pub use {
+    certificate::{names as user_names, not_after, shown},
+    hello::Offer,
+    trust::{ClientVerifier, Trust, public_key_info},
+};
