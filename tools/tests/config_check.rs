@@ -92,6 +92,19 @@ fn what_is_not_there_yet_is_named_with_its_line_and_what_is_missing() {
     ];
     assert_eq!(found, expected);
     assert_eq!(report.not_yet[0].text.as_deref(), Some("the server would stand alone"));
+    let text = report.to_text();
+    assert!(text.contains("  line 2  cluster: the server would stand alone\n"), "{text}");
+    assert!(!text.contains("cluster.name") && !text.contains("jetstream.limits"), "{text}");
+}
+
+#[test]
+fn a_block_that_is_switched_off_is_no_hindrance() {
+    let report = report("jetstream { enabled: false, store_dir: /data }");
+    assert!(report.starts && report.not_yet.is_empty(), "{report:?}");
+    assert_eq!(texts(&report.works), ["jetstream"]);
+    let ignored =
+        ["jetstream.enabled its block is switched off", "jetstream.store_dir its block is switched off"];
+    assert_eq!(texts(&report.ignored), ignored);
 }
 
 #[test]

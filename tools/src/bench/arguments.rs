@@ -148,6 +148,9 @@ pub struct Arguments {
     pub quiet: bool,
 }
 
+/// The most bytes of a payload whose size a control line can say.
+const SIZE_MAX: usize = 999_999_999;
+
 impl Arguments {
     /// Time to measure where no number of messages is given.
     pub const DURATION_DEFAULT: Duration = Duration::from_secs(5);
@@ -181,6 +184,17 @@ impl Arguments {
         }
         if self.churn.is_some_and(|rate| rate.is_nan() || rate <= 0.0) {
             return usage("--churn must be above 0");
+        }
+        if self.messages == Some(0)
+            || (self.mode.is_some() && self.duration.is_some_and(|time| time.is_zero()))
+        {
+            return usage("--messages and --duration must be above 0");
+        }
+        if self.size > SIZE_MAX {
+            return usage("--size must be below 1G: a message's size has nine digits at most");
+        }
+        if self.queue.is_some() && matches!(self.mode, Some(Mode::Pub | Mode::Request)) {
+            return usage("--queue is for subscribers: the modes fan and sub");
         }
         if self.is_stamped() && self.size < 8 {
             return usage("--rate needs --size 8 or more: the scheduled time is in the payload");
@@ -290,6 +304,11 @@ mod tests {
             "fan --stopped-receivers 1",
             "request --subjects 5",
             "pub --subject a.*",
+            "fan --messages 0",
+            "fan --duration 0s",
+            "pub --size 3G",
+            "pub --queue q",
+            "request --queue q",
         ] {
             assert!(parse(bad).expect("parses").check().is_err(), "{bad}");
         }

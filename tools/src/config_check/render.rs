@@ -45,7 +45,19 @@ impl Report {
             return;
         }
         line(out, format_args!("\n{title}"));
+        // A block that stops the start is enough: what stands in it is no further reason.
+        let is_inside = |key: &str| {
+            let mut above = key;
+            std::iter::from_fn(|| {
+                above = above.rsplit_once('.')?.0;
+                Some(above)
+            })
+            .any(|above| self.not_yet.iter().any(|other| other.key.as_deref() == Some(above)))
+        };
         for entry in lines {
+            if entry.key.as_deref().is_some_and(is_inside) {
+                continue;
+            }
             let place = match (&entry.file, entry.line) {
                 (Some(file), Some(number)) if *file != self.file => format!("{file}:{number}  "),
                 (_, Some(number)) => format!("line {number}  "),

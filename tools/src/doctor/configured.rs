@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use super::machine::Machine;
 use super::volume::Volume;
+use crate::config_check::check;
 use crate::config_check::source::System;
 use nix::sys::resource::{Resource, getrlimit};
 use petrel_config::{Map, Value, parse_file};
@@ -22,11 +23,20 @@ pub fn look(path: &str, machine: &Machine) -> Vec<Finding> {
             return vec![Finding::fail("configuration", error.to_string(), advice)];
         }
     };
-    let mut findings = vec![connections(&map)];
+    let mut findings: Vec<Finding> = start(path).into_iter().collect();
+    findings.push(connections(&map));
     findings.extend(memory(&map, machine));
     findings.extend(stored(&map));
     findings.extend(log(&map));
+    findings.extend(pid_file(&map));
     findings
+}
+
+/// Whether the server starts with the file at all.
+fn start(path: &str) -> Option<Finding> {
+    let report = check(path, &mut System);
+    let advice = format!("petrel config check {path} says why");
+    (!report.starts).then(|| Finding::fail("configuration", "the server does not start with it", advice))
 }
 
 /// The last entry with one of these names, whose case does not matter.
@@ -102,7 +112,10 @@ fn stored(map: &Map) -> Option<Finding> {
 }
 
 fn log(map: &Map) -> Option<Finding> {
-    let file = find(map, &["log_file", "logfile"]).and_then(text)?;
+    let file = find(map, &["log_file", "logfile"]).and_then(text).filter(|file| !file.is_empty())?;
+    if let Some(missing) = folder_of("log_file", file) {
+        return Some(missing);
+    }
     let limit =
         find(map, &["log_size_limit", "logfile_size_limit"]).and_then(bytes).filter(|limit| *limit > 0);
     let files = find(map, &["log_max_num", "logfile_max_num"]).and_then(bytes).filter(|files| *files > 0);
@@ -110,8 +123,26 @@ fn log(map: &Map) -> Option<Finding> {
         let advice = "set log_size_limit and log_max_num, or rotate it and send SIGUSR1";
         return Some(Finding::warn("log_file", format!("{file} grows without limit"), advice));
     };
+    Some(room("log_file", limit.saturating_mul(files), folder(file)))
+}
+
+fn pid_file(map: &Map) -> Option<Finding> {
+    let file = find(map, &["pid_file", "pidfile"]).and_then(text).filter(|file| !file.is_empty())?;
+    folder_of("pid_file", file)
+}
+
+fn folder(file: &str) -> &Path {
     let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
-    Some(room("log_file", limit.saturating_mul(files), folder.unwrap_or(Path::new("."))))
+    folder.unwrap_or(Path::new("."))
+}
+
+/// A file that the server cannot make, because its folder is not there.
+fn folder_of(check: &'static str, file: &str) -> Option<Finding> {
+    let folder = folder(file);
+    let advice = "make it, for the server's user: the server does not start without";
+    (!folder.is_dir()).then(|| {
+        Finding::fail(check, format!("{file}: the folder {} is not there", folder.display()), advice)
+    })
 }
 
 /// Whether so many bytes fit on the volume of a folder, or of the nearest one above that exists.
@@ -162,7 +193,8 @@ mod tests {
             let config = format!(
                 "max_connections: 10\nJetStream {{ store_dir: \"/tmp/petrel/not/there\", max_file: {size} }}"
             );
-            assert_eq!(states(&config), [few, ("max_file_store", state)], "{size}");
+            let stopped = ("configuration", State::Fail);
+            assert_eq!(states(&config), [stopped, few, ("max_file_store", state)], "{size}");
         }
     }
 
@@ -177,5 +209,13 @@ mod tests {
     #[test]
     fn a_broken_file_fails() {
         assert_eq!(states("a: ["), [("configuration", State::Fail)]);
+        assert_eq!(states("max_connections: 10\nprot: 4222")[0], ("configuration", State::Fail));
+    }
+
+    #[test]
+    fn files_need_their_folders() {
+        let config = "max_connections: 10\nlog_file: \"/not/there/x.log\"\npid_file: \"/not/there/x.pid\"\n";
+        assert_eq!(states(config)[1..], [("log_file", State::Fail), ("pid_file", State::Fail)]);
+        assert_eq!(states("max_connections: 10\npid_file: \"/tmp/x.pid\"\n").len(), 1);
     }
 }
