@@ -24,6 +24,11 @@ pub fn permissions(input: &[u8]) {
         if !subject::is_valid_subscription(subject.as_bytes()) {
             continue;
         }
+        let is_entry = matches!(kind, "a" | "d");
+        if is_entry && queue.is_some_and(|queue| !subject::is_valid_subscription(queue.as_bytes())) {
+            // Such a file is refused.
+            continue;
+        }
         let entry = queue.map_or_else(|| subject.to_owned(), |queue| format!("{subject} {queue}"));
         match kind {
             "+" => publish.allow.get_or_insert_default().push(subject.to_owned()),

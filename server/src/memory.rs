@@ -6,9 +6,18 @@ use std::path::{Path, PathBuf};
 /// What is taken where the machine does not say how much it has.
 const UNKNOWN_TOTAL_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Half of what the machine, or the control group that the process runs in, has.
-pub fn budget_bytes() -> u64 {
-    total_bytes(Path::new("/proc"), Path::new("/sys/fs/cgroup")) / 2
+/// What a core takes for itself under load: buffers of reads and writes, batches on their way, the allocator's slack.
+const CORE_BYTES: u64 = 16 * 1024 * 1024;
+/// No budget is smaller; it is the least that can be configured, too.
+const BUDGET_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// Half of what the machine, or the control group that the process runs in, has beside what `cores` take for themselves.
+pub fn budget_bytes(cores: u64) -> u64 {
+    budget_of(total_bytes(Path::new("/proc"), Path::new("/sys/fs/cgroup")), cores)
+}
+
+fn budget_of(total_bytes: u64, cores: u64) -> u64 {
+    (total_bytes.saturating_sub(cores * CORE_BYTES) / 2).max(BUDGET_BYTES_MIN)
 }
 
 /// The smallest of `MemTotal` and the limits of the control groups, version 1 and 2.
@@ -86,7 +95,12 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_says_something() {
-        assert!(budget_bytes() > 16 * 1024 * 1024);
+    fn small_groups_leave_room_for_what_cores_take() {
+        const MIB: u64 = 1024 * 1024;
+        for (total, cores, budget) in [(64, 2, 16), (128, 2, 48), (2048, 2, 1008), (256, 1, 120), (16, 4, 16)]
+        {
+            assert_eq!(budget_of(total * MIB, cores), budget * MIB);
+        }
+        assert!(budget_bytes(2) >= BUDGET_BYTES_MIN);
     }
 }

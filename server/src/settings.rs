@@ -211,7 +211,7 @@ pub fn engine_options(
         info.tls_verify = configured.verify || configured.verify_and_map;
     }
     let core_count = core_count.max(1) as u64;
-    let budget = options.petrel.memory_bytes.unwrap_or_else(memory::budget_bytes) / core_count;
+    let budget = options.petrel.memory_bytes.unwrap_or_else(|| memory::budget_bytes(core_count)) / core_count;
     Ok(engine::Options {
         info,
         listen: listen.address,

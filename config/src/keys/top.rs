@@ -196,7 +196,7 @@ pub const PETREL: &[Key] = &[
     key(
         &["memory"],
         Kind::Size,
-        "bytes for queues of the whole node, at least 16MB; default: half of the memory",
+        "bytes for queues of the whole node, at least 16MB; default: half of the memory beside 16MB a core",
     ),
     key(&["backend"], Kind::Either("auto, uring or epoll"), "what drives the cores; default auto"),
     key(

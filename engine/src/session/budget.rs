@@ -12,7 +12,9 @@ impl Shard {
         if receiver.out.detached_bytes > 0 {
             // Sent with the bytes it waits for, at the end of this read.
         } else if receiver.out.is_writing() {
-            self.held_bytes += receiver.out.set_aside(&mut self.pool);
+            let before = receiver.out.memory_bytes();
+            receiver.out.set_aside(&mut self.pool);
+            self.held_bytes = self.held_bytes + receiver.out.memory_bytes() - before;
         } else {
             self.flush(key, io);
         }

@@ -269,7 +269,7 @@ impl Session {
     /// Memory that it holds for bytes on their way, in either direction.
     pub(crate) fn held_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.held_bytes());
-        self.out.pending_bytes() + self.input.capacity() + transport
+        self.out.memory_bytes() + self.input.capacity() + transport
     }
 
     /// The next buffer to send, as it goes over the wire, when none is being written.

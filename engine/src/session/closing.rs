@@ -46,17 +46,27 @@ impl Shard {
 
     /// Hands a session's out-buffers to the kernel as far as it takes them.
     pub(crate) fn flush(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+        self.counting_memory(key, |shard| shard.flush_uncounted(key, io));
+    }
+
+    /// Does something with a session's out-buffers, and counts the memory that they take afterwards.
+    fn counting_memory(&mut self, key: u32, change: impl FnOnce(&mut Shard)) {
+        let memory_bytes = |shard: &Shard| shard.sessions.get(key).map_or(0, |it| it.out.memory_bytes());
+        let before = memory_bytes(self);
+        change(self);
+        self.held_bytes = self.held_bytes + memory_bytes(self) - before;
+    }
+
+    fn flush_uncounted(&mut self, key: u32, io: &mut Io<'_, Mail>) {
         let is_cut_off = self.is_mutated(Mutation::EndOfInputCutsWrites);
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.out.is_writing() && !is_cut_off {
             // The rest follows when that is written; an end announced meanwhile has to wait for it too.
+            session.out.look_at_current();
             return;
         }
-        loop {
-            let queued_before = session.out.queued_bytes();
-            let Some(buffer) = session.next_buffer(&mut self.pool) else { break };
-            self.held_bytes -= queued_before - session.out.queued_bytes();
-            let bytes = buffer.len();
+        while let Some(buffer) = session.next_buffer(&mut self.pool) {
+            let (bytes, memory_bytes) = (buffer.len(), buffer.capacity());
             match io.send(session.socket, buffer) {
                 SendOutcome::Done(buffer) => {
                     session.out.written_bytes += bytes as u64;
@@ -65,7 +75,7 @@ impl Shard {
                 SendOutcome::Pending => {
                     let unsent = io.unsent_bytes(session.socket).clamp(1, bytes);
                     session.out.written_bytes += (bytes - unsent) as u64;
-                    session.out.writing(unsent);
+                    session.out.writing(unsent, memory_bytes);
                     session.write_started = io.now();
                     if session.write_timer.is_none() {
                         // Upstream writes all that waits in one call, so what the kernel took of it at once counts
@@ -77,7 +87,6 @@ impl Shard {
                 }
                 SendOutcome::Failed(buffer, kind) => {
                     self.pool.give(buffer);
-                    self.held_bytes -= session.out.queued_bytes();
                     session.out.clear();
                     let reason = write_failure(session.ended, kind);
                     self.doom(key, reason);
@@ -97,12 +106,16 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return };
         match result {
             Ok(()) => {
-                session.out.written();
                 self.statistics.latencies.writes.record(io.now().since(session.write_started));
-                self.flush(key, io);
+                self.counting_memory(key, |shard| {
+                    if let Some(session) = shard.sessions.get_mut(key) {
+                        session.out.written();
+                    }
+                    shard.flush_uncounted(key, io);
+                });
             }
             Err(kind) => {
-                self.held_bytes -= session.out.queued_bytes();
+                self.held_bytes -= session.out.memory_bytes();
                 session.out.clear();
                 let reason = write_failure(session.ended, kind);
                 self.doom(key, reason);
@@ -239,7 +252,7 @@ impl Shard {
         record.stop = Some((io.wall_clock(), reason));
         self.client_left(key, &record);
         let Some(mut session) = self.sessions.remove(key) else { return };
-        self.held_bytes -= session.out.queued_bytes() + session.input.capacity();
+        self.held_bytes -= session.out.memory_bytes() + session.input.capacity();
         if let Some(transport) = session.transport.take() {
             self.leave_transport(*transport, &session, io);
         }

@@ -54,6 +54,16 @@ pub(crate) struct Outbound {
     queued_bytes: usize,
     /// Bytes that were handed to the kernel since the start.
     pub(crate) written_bytes: u64,
+    memory: Memory,
+}
+
+/// What buffers take, whatever is in them.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    queued_bytes: usize,
+    in_flight_bytes: usize,
+    /// Of the current buffer, when it was last looked at: it grows with each message.
+    current_bytes: usize,
 }
 
 impl Outbound {
@@ -61,6 +71,13 @@ impl Outbound {
     #[inline]
     pub(crate) fn pending_bytes(&self) -> usize {
         self.current.len() + self.detached_bytes + self.queued_bytes + self.in_flight_bytes
+    }
+
+    /// Memory of the buffers that wait: the full ones, the one that is being written, and the current one as of the last
+    /// [`Outbound::look_at_current`].
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let Memory { queued_bytes, in_flight_bytes, current_bytes } = self.memory;
+        queued_bytes + in_flight_bytes + current_bytes
     }
 
     /// Whether the runtime is writing a buffer.
@@ -86,37 +103,41 @@ impl Outbound {
         }
         if let Some(buffer) = self.queued.pop_front() {
             self.queued_bytes -= buffer.len();
+            self.memory.queued_bytes -= buffer.capacity();
             if self.queued.is_empty() {
                 self.queued = VecDeque::new();
             }
             return Some(buffer);
         }
+        self.memory.current_bytes = 0;
         (!self.current.is_empty()).then(|| std::mem::take(&mut self.current))
     }
 
-    /// The runtime keeps a buffer of this length until it is written.
-    pub(crate) fn writing(&mut self, bytes: usize) {
+    /// The current buffer has to wait: its memory counts from now on.
+    pub(crate) fn look_at_current(&mut self) {
+        self.memory.current_bytes = self.current.capacity();
+    }
+
+    /// The runtime keeps a buffer with this memory until these bytes are written.
+    pub(crate) fn writing(&mut self, bytes: usize, memory_bytes: usize) {
         self.in_flight_bytes = bytes;
+        self.memory.in_flight_bytes = memory_bytes;
     }
 
     /// What the runtime kept is written.
     pub(crate) fn written(&mut self) {
         self.written_bytes += self.in_flight_bytes as u64;
         self.in_flight_bytes = 0;
+        self.memory.in_flight_bytes = 0;
     }
 
-    /// Bytes that are set aside.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        self.queued_bytes
-    }
-
-    /// Sets the current buffer aside, which cannot be sent yet. Returns its length.
-    pub(crate) fn set_aside(&mut self, pool: &mut BufferPool) -> usize {
+    /// Sets the current buffer aside, which cannot be sent yet.
+    pub(crate) fn set_aside(&mut self, pool: &mut BufferPool) {
         let full = std::mem::replace(&mut self.current, pool.take());
-        let bytes = full.len();
-        self.queued_bytes += bytes;
+        self.queued_bytes += full.len();
+        self.memory.queued_bytes += full.capacity();
+        self.memory.current_bytes = 0;
         self.queued.push_back(full);
-        bytes
     }
 
     /// Forgets everything that waits.
@@ -141,6 +162,27 @@ mod tests {
         assert!(first.is_empty() && first.capacity() >= BUFFER_FULL_BYTES);
         assert_eq!(pool.take().capacity(), 100);
         assert_eq!(pool.take().capacity(), 0);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_buffers_not_of_the_bytes_in_them() {
+        let (mut pool, mut out) = (BufferPool::default(), Outbound::default());
+        out.current = Vec::with_capacity(1000);
+        out.current.extend_from_slice(b"full");
+        assert_eq!(out.memory_bytes(), 0, "it is not known to wait");
+        out.look_at_current();
+        assert_eq!(out.memory_bytes(), 1000);
+        out.set_aside(&mut pool);
+        assert_eq!((out.memory_bytes(), out.pending_bytes()), (1000, 4));
+        let buffer = out.next().unwrap();
+        assert_eq!(out.memory_bytes(), 0);
+        out.writing(3, buffer.capacity());
+        assert_eq!((out.memory_bytes(), out.pending_bytes()), (1000, 3));
+        out.written();
+        assert_eq!(out.memory_bytes(), 0);
+        out.writing(3, 10);
+        out.clear();
+        assert_eq!(out.memory_bytes(), 0);
     }
 
     #[test]
