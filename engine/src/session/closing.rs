@@ -94,10 +94,12 @@ impl Shard {
                 }
             }
         }
-        if let Phase::Closing(_) = session.phase {
-            io.shutdown_write(session.socket);
-        } else if session.ended {
-            self.doom(key, ClosedReason::ClientClosed);
+        match session.phase {
+            // It sends no more, so that nothing is lost by closing at once.
+            Phase::Closing(reason) if session.ended => self.doom(key, reason),
+            Phase::Closing(_) => io.shutdown_write(session.socket),
+            _ if session.ended => self.doom(key, ClosedReason::ClientClosed),
+            _ => {}
         }
     }
 
@@ -128,7 +130,13 @@ impl Shard {
     pub(crate) fn peer_ended(&mut self, key: u32, end: End, io: &mut Io<'_, Mail>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if matches!(session.phase, Phase::Closing(_)) {
-            self.finish(key);
+            if end == End::Eof && !session.out.is_empty() {
+                // What it was told goes out first: it may have closed its sending side only.
+                session.ended = true;
+                self.touch(key, io);
+            } else {
+                self.finish(key);
+            }
             return;
         }
         match end {

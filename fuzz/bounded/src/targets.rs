@@ -51,7 +51,7 @@ pub const TARGETS: &[Target] = &[
     // Each costs handshakes.
     target("tls_channel", petrel_server::fuzzing::tls_channel, 200, 200),
     // Each costs several simulated worlds.
-    target("tls_boundary", boundary::tls_boundary, 1000, 200),
+    target("tls_boundary", boundary::tls_boundary, 5000, 200),
 ];
 
 /// The keys of the configuration, two levels deep.
