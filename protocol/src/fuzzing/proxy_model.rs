@@ -50,10 +50,11 @@ fn line(rest: &[u8]) -> Verdict {
     match words[..] {
         ["UNKNOWN", ..] => Verdict::Header(bytes, None),
         [family, source, destination, from, to] if is_port(from) && is_port(to) => {
-            let addresses = (source.parse::<IpAddr>(), destination.parse::<IpAddr>());
+            let addresses = (source.parse(), destination.parse());
             match (family, addresses) {
-                ("TCP4", (Ok(ip @ IpAddr::V4(_)), Ok(_))) | ("TCP6", (Ok(ip @ IpAddr::V6(_)), Ok(_))) => {
-                    Verdict::Header(bytes, from.parse().ok().map(|port| SocketAddr::new(ip, port)))
+                ("TCP4", (Ok(ip @ IpAddr::V4(_)), Ok(IpAddr::V4(_))))
+                | ("TCP6", (Ok(ip @ IpAddr::V6(_)), Ok(IpAddr::V6(_)))) => {
+                    Verdict::Header(bytes, from.parse().ok().map(|port| SocketAddr::new(shown(ip), port)))
                 }
                 _ => Verdict::Refused,
             }
@@ -70,7 +71,7 @@ fn binary(rest: &[u8]) -> Verdict {
     let length = usize::from(high) * 256 + usize::from(low);
     let bytes = 16 + length;
     let address_bytes = match (version_and_command, family_and_protocol) {
-        (0x20, _) => return Verdict::Header(bytes, None),
+        (0x20, _) | (0x21, 0x01) => return Verdict::Header(bytes, None),
         (0x21, 0x11) => 4,
         (0x21, 0x21) => 16,
         _ => return Verdict::Refused,
@@ -91,5 +92,16 @@ fn binary(rest: &[u8]) -> Verdict {
     };
     let port = &addresses[2 * address_bytes..];
     let port = u16::from(port[0]) * 256 + u16::from(port[1]);
-    Verdict::Header(bytes, Some(SocketAddr::new(ip, port)))
+    Verdict::Header(bytes, Some(SocketAddr::new(shown(ip), port)))
+}
+
+/// An address of IPv4 in one of IPv6: ten zeros and two bytes of ones go before it.
+fn shown(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(long) => match long.octets() {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, a, b, c, d] => IpAddr::from([a, b, c, d]),
+            _ => ip,
+        },
+        IpAddr::V4(_) => ip,
+    }
 }
