@@ -81,6 +81,11 @@ impl Server {
             info!("Starting {scheme} monitor on {}", joined(&http.shown.0, http.shown.1));
         }
 
+        // Who can connect may rely on it.
+        if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {
+            process::write_pid_file(Path::new(path))
+                .map_err(|error| format!("Could not write pidfile: open {path}: {}", system_text(&error)))?;
+        }
         let tls = configured.tls.clone();
         let (node, engine_options) =
             start_node(options, &identity, listen.clone(), &launch_options, tls.as_ref())?;
@@ -116,10 +121,6 @@ impl Server {
         if let Some(http) = http {
             let open = if is_https { tls::secured(&monitor) } else { plainly() };
             http.serve(monitor.clone(), open).map_err(|error| format!("Can't start monitoring: {error}"))?;
-        }
-        if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {
-            process::write_pid_file(Path::new(path))
-                .map_err(|error| format!("Could not write pidfile: open {path}: {}", system_text(&error)))?;
         }
         ports_file.move_to(options.ports_file_dir.as_deref());
         let surroundings = Surroundings {

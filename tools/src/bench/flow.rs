@@ -11,12 +11,14 @@ use super::error::BenchError;
 pub enum Phase {
     /// Load runs, nothing is recorded.
     WarmUp = 0,
+    /// Before a counted run: publishers rest until what they sent in the warm-up has arrived.
+    Settle = 1,
     /// Load runs and is recorded.
-    Measure = 1,
+    Measure = 2,
     /// Senders stop; what is under way arrives.
-    Drain = 2,
+    Drain = 3,
     /// Workers end.
-    Stop = 3,
+    Stop = 4,
 }
 
 /// The counter of one connection, on its own cache lines: each is written by one worker and read by others.
@@ -90,8 +92,9 @@ impl Flow {
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::WarmUp,
-            1 => Phase::Measure,
-            2 => Phase::Drain,
+            1 => Phase::Settle,
+            2 => Phase::Measure,
+            3 => Phase::Drain,
             _ => Phase::Stop,
         }
     }
@@ -118,6 +121,9 @@ impl Flow {
 
     /// Messages that may be sent now before the bound of what is under way is reached.
     pub fn credit(&self) -> u64 {
+        if self.phase() == Phase::Settle {
+            return 0;
+        }
         let Some(window) = self.window_messages else { return u64::MAX };
         let arrived = if self.queue {
             self.received()

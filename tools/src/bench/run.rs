@@ -171,9 +171,24 @@ impl<'a> Course<'a> {
             }
         }
         self.wait(Some(self.arguments.warmup), mode, |_| false)?;
+        let counts_a_load = self.arguments.messages.is_some() && self.arguments.rate.is_none();
+        if counts_a_load && mode == Mode::Fan {
+            // Else what the warm-up left under way would be counted as well.
+            self.flow.set_phase(Phase::Settle);
+            self.settle(mode)?;
+        }
         let begin = Snapshot::take(self.flow, self.server.as_ref());
         self.flow.set_phase(Phase::Measure);
         Ok(begin)
+    }
+
+    /// Waits until publishers rest and all that they sent has arrived.
+    fn settle(&mut self, mode: Mode) -> Result<(), BenchError> {
+        let mut sent = u64::MAX;
+        self.wait(None, mode, |flow| {
+            let is_resting = std::mem::replace(&mut sent, flow.sent()) == flow.sent();
+            is_resting && flow.received() >= flow.expected(flow.sent())
+        })
     }
 
     /// Waits until `messages` have been sent and everything has arrived.
@@ -213,7 +228,7 @@ impl<'a> Course<'a> {
         &mut self,
         duration: Option<Duration>,
         mode: Mode,
-        is_over: impl Fn(&Flow) -> bool,
+        mut is_over: impl FnMut(&Flow) -> bool,
     ) -> Result<(), BenchError> {
         let begin_ns = monotonic_ns();
         let until_ns = duration.map_or(u64::MAX, |duration| begin_ns + duration.as_nanos() as u64);

@@ -160,7 +160,7 @@ impl Worker {
         if phase == self.phase {
             return Ok(phase);
         }
-        if self.phase == Phase::WarmUp {
+        if matches!(self.phase, Phase::WarmUp | Phase::Settle) && phase != Phase::Settle {
             self.latency.clear();
             self.lag.clear();
             for (peer, quota) in self.peers.iter_mut().zip(&self.quotas) {
