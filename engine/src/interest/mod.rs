@@ -189,11 +189,12 @@ impl Interest {
         assert!(core_count <= CORES_MAX, "at most {CORES_MAX} cores");
         let stale = Rc::new(Match::default());
         stale.stamp.outdate();
+        let hasher = RandomState::with_seeds(key[0], key[1], key[2], key[3]);
         Interest {
-            hasher: RandomState::with_seeds(key[0], key[1], key[2], key[3]),
+            wildcards: WildcardTree::new(hasher.clone()),
+            hasher,
             subscriptions: Subscriptions::default(),
             literals: LiteralIndex::default(),
-            wildcards: WildcardTree::default(),
             remote: RemoteInterest::new(core_count, core),
             services: ServiceIndex::default(),
             core: u16::try_from(core).expect("at most CORES_MAX cores"),
@@ -421,7 +422,9 @@ impl Interest {
             scratch = Rc::default();
         }
         let found = Rc::get_mut(&mut scratch).expect("made unique above");
-        self.build(found, fingerprint, subject);
+        self.collect(found, fingerprint, subject);
+        // Used once: what it rests on need not be found out.
+        found.stamp.outdate();
         self.scratch = Rc::clone(&scratch);
         scratch
     }
@@ -441,10 +444,15 @@ impl Interest {
         found
     }
 
+    /// Builds a result that is to be kept.
     fn build(&self, found: &mut Match, fingerprint: u64, subject: &[u8]) {
+        self.collect(found, fingerprint, subject);
+        found.stamp = self.generations.stamp(subject, |prefix| self.hasher.hash_one(prefix));
+    }
+
+    fn collect(&self, found: &mut Match, fingerprint: u64, subject: &[u8]) {
         found.clear();
         found.subject.extend_from_slice(subject);
-        found.stamp = self.generations.stamp(subject, |prefix| self.hasher.hash_one(prefix));
         self.literals.collect(fingerprint, subject, &self.subscriptions, found);
         self.remote.collect(fingerprint, found);
         self.wildcards.collect(subject, &self.subscriptions, found);

@@ -97,24 +97,27 @@ struct Node {
 /// All patterns of an account.
 pub(super) struct WildcardTree {
     nodes: Arena<Node>,
+    /// Keyed: clients choose the tokens.
+    hasher: ahash::RandomState,
 }
 
-impl Default for WildcardTree {
-    fn default() -> Self {
-        let mut tree = WildcardTree { nodes: Arena::default() };
-        let root = tree.nodes.insert(Node::new(NONE, b""));
+impl WildcardTree {
+    /// A tree without patterns.
+    pub(super) fn new(hasher: ahash::RandomState) -> WildcardTree {
+        let mut nodes = Arena::default();
+        let root = nodes.insert(Node::new(NONE, b"", hasher.clone()));
         assert_eq!(root, ROOT);
-        tree
+        WildcardTree { nodes, hasher }
     }
 }
 
 impl Node {
-    fn new(parent: u32, token: &[u8]) -> Node {
+    fn new(parent: u32, token: &[u8], hasher: ahash::RandomState) -> Node {
         Node {
             parent,
             token: token.into(),
             // The order of this map is never seen: only look-ups by token.
-            literal: HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4)),
+            literal: HashMap::with_hasher(hasher),
             star: NONE,
             full: NONE,
             terminal: None,
@@ -149,7 +152,7 @@ impl WildcardTree {
         for token in petrel_protocol::subject::tokens(pattern) {
             let mut child = self.node(key).child(token);
             if child == NONE {
-                child = self.nodes.insert(Node::new(key, token));
+                child = self.nodes.insert(Node::new(key, token, self.hasher.clone()));
                 let node = self.node_mut(key);
                 match token {
                     b"*" => node.star = child,

@@ -267,9 +267,29 @@ fn count_published(session: &mut Session, account: &mut AccountCounters, message
     account.in_bytes += bytes;
 }
 
-/// A quick look that lets nearly every message pass: reserved names begin with `$` or `_`.
+/// A quick look that lets nearly every message pass, inboxes too: it knows what reserved names begin with.
 #[inline]
 fn may_be_reserved(message: &Message<'_>) -> bool {
-    let begins_like_one = |name: &[u8]| matches!(name.first(), Some(b'$' | b'_'));
+    let begins_like_one =
+        |name: &[u8]| matches!(name, [b'$', b'G' | b'J' | b'N', ..] | [b'_', b'G' | b'R', ..]);
     begins_like_one(message.subject) || message.reply.is_some_and(begins_like_one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_look_finds_all_reserved_names_and_lets_inboxes_pass() {
+        let looks = |subject: &'static str, reply: Option<&'static str>| {
+            let reply = reply.map(str::as_bytes);
+            may_be_reserved(&Message { subject: subject.as_bytes(), reply, header_bytes: None, bytes: b"" })
+        };
+        for name in ["$NRG.x", "_GR_.x", "$GR.x", "_R_.x", "$JS.ACK.x"] {
+            assert!(looks(name, None) && looks("a", Some(name)), "{name}");
+        }
+        for name in ["_INBOX.x.y", "a", "", "_", "$", "orders.new", "$SYS.x"] {
+            assert!(!looks(name, None) && !looks("a", Some(name)), "{name}");
+        }
+    }
 }
