@@ -357,7 +357,7 @@ mod tests {
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
         let mut channel = channels(cert.der().clone(), key.into()).unwrap().channel().unwrap();
         let mut output = Vec::new();
-        channel.handshake(b"\x16\x03\x01\x00\x05hello", &mut output).unwrap_err();
+        channel.handshake(b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", &mut output).unwrap_err();
         assert_eq!(output.first(), Some(&21), "an alert says so");
         output.clear();
         channel.handshake(b"again", &mut output).unwrap_err();
