@@ -190,6 +190,10 @@ impl Pair {
 
     fn client_reads(&mut self) {
         let answers = std::mem::take(&mut self.answers);
+        if self.client_has_ended && self.is_tampered {
+            // rustls does not bear in its own builds for tests that a connection fails behind its farewell.
+            return;
+        }
         let mut rest = answers.as_slice();
         while !rest.is_empty() && self.client.read_tls(&mut rest).is_ok_and(|bytes| bytes > 0) {
             let processed = self.client.process_new_packets();

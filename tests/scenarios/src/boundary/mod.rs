@@ -24,11 +24,17 @@ pub fn tls_boundary(input: &[u8]) {
     let (early, split) = (usize::from(early).min(bytes.len()), usize::from(split).min(bytes.len()));
     let everything: Vec<usize> = (0..bytes.len()).collect();
     let layer = Layer::of(setting, Client { bytes, early, ends_at_once: timetable.ends_at_once });
-    let whole = converse(Some(setting), bytes, early, &[], timetable);
+    let hear = |splits: &[usize]| {
+        let mut heard = converse(Some(setting), bytes, early, splits, timetable);
+        if layer.application.is_empty() || layer.is_encrypted {
+            wire::sort(&mut heard);
+        }
+        heard
+    };
+    let whole = hear(&[]);
     compare_with_plain(&layer, &whole, timetable, input);
     for splits in [&[split][..], &everything] {
-        let pieces = converse(Some(setting), bytes, early, splits, timetable);
-        compare(&layer, &whole, &pieces, input);
+        compare(&layer, &whole, &hear(splits), input);
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Timetable {
 /// What came of a connection.
 #[derive(Default, PartialEq, Eq)]
 pub struct Heard {
-    /// What the server said in clear, and what in records.
+    /// What the server said: in clear, and, when that is told apart, in records.
     pub clear: Vec<u8>,
     pub opened: Vec<u8>,
     /// Records of its handshake.
@@ -171,16 +171,15 @@ impl Conversation {
         let closed = self.ask(|answer| Order::Connections(query, answer)).unwrap_or_default();
         let reason = closed.connections.first().and_then(|connection| Some(connection.stop?.1));
         let statistics = self.ask(Order::Statistics).unwrap_or_default();
-        let mut heard = Heard {
+        Heard {
+            clear: self.said.take(),
             in_msgs: statistics.in_msgs,
             in_bytes: statistics.in_bytes,
             reason,
             panics: statistics.panics,
             held_bytes: statistics.pending_bytes,
             ..Heard::default()
-        };
-        super::wire::sort(&self.said.borrow(), &mut heard);
-        heard
+        }
     }
 }
 

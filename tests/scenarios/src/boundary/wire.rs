@@ -8,9 +8,10 @@ const HANDSHAKE: u8 = 22;
 const DATA: u8 = 23;
 const MASK: u8 = 0x5a;
 
-/// Fills in what was said in clear, and what in records.
-pub fn sort(said: &[u8], heard: &mut Heard) {
-    let mut rest = said;
+/// Tells what was said in clear from what was said in records. Not for a plain server, which may send anything back.
+pub fn sort(heard: &mut Heard) {
+    let said = std::mem::take(&mut heard.clear);
+    let mut rest = said.as_slice();
     while let Some((first, behind)) = rest.split_first() {
         let record = match rest {
             [kind, 3, 3, high, low, body @ ..] if KINDS.contains(kind) => {
