@@ -95,6 +95,9 @@ fn integer(text: &str, least: i128) -> Option<i64> {
 /// How long the answer to a head that may be complete is waited for.
 const ANSWER_WAIT_MAX: Duration = Duration::from_millis(200);
 
+/// The status of an answer that waited for its turn in vain.
+const BUSY: u16 = 503;
+
 /// A connection to monitoring; the first byte says where the rest of it is split. Checked: what is answered is HTTP,
 /// every answer can be made, and the first one does not depend on the split.
 pub fn http_request(input: &[u8]) {
@@ -110,7 +113,7 @@ pub fn http_request(input: &[u8]) {
 /// One for all runs: its threads take longer to start than a conversation takes.
 static BUDGET: LazyLock<Option<Arc<Budget>>> = LazyLock::new(|| Budget::start().ok().map(Arc::new));
 
-/// The status of the first answer, if one came in time.
+/// The status of the first answer, if one came in time and the machine had time for it.
 fn conversation(parts: &[&[u8]]) -> Option<u16> {
     let router = router(&monitor(), BUDGET.as_ref()?);
     let Ok((mut client, server)) = UnixStream::pair() else { return None };
@@ -136,7 +139,7 @@ fn conversation(parts: &[&[u8]]) -> Option<u16> {
     let status =
         text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
     assert!(status.is_some_and(|status| (200..600).contains(&status)), "{text}");
-    status
+    status.filter(|status| *status != BUSY)
 }
 
 fn talk(client: &mut UnixStream, parts: &[&[u8]]) -> std::io::Result<Vec<u8>> {
