@@ -68,25 +68,6 @@ pub(crate) fn hint_long_slices() {
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &attributes, 0) };
 }
 
-/// Lets the calling thread run only where its CPU has nothing else to do: whatever wakes there takes the CPU from it at
-/// once, which a thread that is merely nice holds for the rest of its slice. On a CPU that is never idle it gets next to
-/// nothing (0.3 %). Without privileges there is no way back. A thread that holds a lock others wait for should be short
-/// about it.
-///
-/// # Errors
-/// What the system said; the thread runs as before then.
-pub fn run_when_idle() -> Result<()> {
-    let attributes = SchedulerAttributes {
-        size: size_of::<SchedulerAttributes>() as u32,
-        policy: libc::SCHED_IDLE as u32,
-        flags: RESET_ON_FORK,
-        ..SchedulerAttributes::default()
-    };
-    // SAFETY: the pointer is to attributes of the size they name, which the call reads.
-    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &attributes, 0) };
-    if result == 0 { Ok(()) } else { Err(Error::last_os_error()) }
-}
-
 /// The CPU time of one thread, for other threads of its process to read.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadClock(libc::clockid_t);
@@ -133,13 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_runs_when_idle_gets_along_and_its_time_can_be_read_by_others() {
+    fn the_time_of_a_thread_can_be_read_by_others() {
         let (sender, clock) = std::sync::mpsc::channel();
         let (finish, told) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
-            run_when_idle().unwrap();
-            // SAFETY: the call takes no pointers.
-            assert_eq!(unsafe { libc::sched_getscheduler(0) } & 0xff, libc::SCHED_IDLE);
             let clock = ThreadClock::of_this_thread().unwrap();
             while clock.used().unwrap() < Duration::from_millis(20) {
                 std::hint::black_box(0);

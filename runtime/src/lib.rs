@@ -92,7 +92,7 @@ mod wake;
 #[cfg(feature = "sim")]
 pub use backend::sim;
 pub use control::OrderSender;
-pub use cpu::{ThreadClock, online_cpus, run_when_idle};
+pub use cpu::{ThreadClock, online_cpus};
 pub use histogram::{BOUNDS_NS, Histogram};
 pub use io::Io;
 pub use launch::{

@@ -1,12 +1,13 @@
-//! Threads for work that takes CPU time and must not delay messages: passwords, handshakes, long answers of monitoring.
+//! Threads for work that takes CPU time and should not delay messages: passwords, handshakes, long answers of monitoring.
 //!
-//! They run where nobody else wants the processor: a core that wakes takes it from them at once, whereas it waits for a
-//! thread that is merely nice until that one's slice is over; that is 4 ms, and up to 60 ms by the scheduler's account
-//! of who had more than its share. Where messages take all of the processor, such a thread gets nothing. Then a helper
-//! goes on that does get a share: it begins once more what the others are stuck in, and takes what waits behind it.
+//! They yield as much as a thread can that still gets a share of the processor. `SCHED_IDLE` would yield more (a core that
+//! wakes takes the processor from such a thread at once, and waits for a nice one until its slice is over), but a process
+//! ends only when all of its threads have, and on a busy machine those that run when it is idle did not for seconds: a
+//! server that had shut down in order was still there after ten. Where messages take all of the processor, a helper goes
+//! on that gets a larger share: it begins once more what the others are stuck in, and takes what waits behind it.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use petrel_runtime::{ThreadClock, run_when_idle};
+use petrel_runtime::ThreadClock;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 const SHARE_MIN: u32 = 10;
 /// How often the helper looks while a chore is in hand.
 const LOOK: Duration = Duration::from_millis(50);
+/// How much the threads yield: the most there is.
+const NICENESS_MAX: i32 = 19;
 /// How much the helper yields: where messages take all there is, it gets a quarter of a processor.
 const NICENESS: i32 = 5;
 
@@ -149,10 +152,8 @@ impl<T, C: Chore, F: Fn(T) -> C> Crew<T, C, F> {
     fn prepare(&self, number: usize) {
         let clock = ThreadClock::of_this_thread().ok();
         *self.hands[number].clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
-        if let Err(error) = run_when_idle() {
-            tracing::debug!("The system does not let a thread run when idle: {error}");
-            let _ = rustix::process::setpriority_process(None, NICENESS);
-        }
+        // Of this thread alone, on Linux. A thread that is less modest does its work as well.
+        let _ = rustix::process::setpriority_process(None, NICENESS_MAX);
     }
 
     fn work(&self, number: usize, item: T) {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::Server;
 
-/// Of `s3cret`, at cost 12: some 0.2 s of a processor, and more than a minute of one that is given only when idle.
+/// Of `s3cret`, at cost 12: some 0.2 s of a processor, and a quarter of a minute of the share that the nicest thread has of a busy one.
 const HASH: &str = "$2b$12$abcdefghijklmnopqrstuuIkD3QUGeSzQARHziTZIsG4D8yrNpG.S";
 
 /// Keeps this thread, and what it starts, on one processor.
