@@ -32,15 +32,13 @@ impl Shard {
 
     /// Tells the log, and keeps for a trace, that a message goes by another subject.
     fn note_mapping(&mut self, key: u32, message: &Message<'_>, subject: &[u8]) {
-        if self.options.trace.on
-            && let Some(session) = self.sessions.get(key)
-        {
+        let Some(session) = self.sessions.get(key) else { return };
+        if self.options.trace.on {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let (from, to) = (text(message.subject), text(subject));
             tracing::trace!("{} - <<- [MAPPING {from} -> {to}]", session.label());
         }
         let Some(headers) = message.header_bytes else { return };
-        let Some(session) = self.sessions.get(key) else { return };
         let has_account_trace = self.accounts[session.account.index()].edges.message_trace.is_some();
         if may_be_traced(&message.bytes[..headers], has_account_trace) {
             self.mapped_from = Some(message.subject.into());

@@ -43,34 +43,17 @@ pub fn message(
     debug_assert!(header_bytes.unwrap_or(0) <= message.len());
     let names = subject.len() + sid.len() + reply.map_or(0, <[u8]>::len);
     if names + message.len() <= SMALL_MAX {
-        return small_message(out, subject, sid, reply, header_bytes.filter(|bytes| *bytes > 0), message);
+        let header_bytes = header_bytes.filter(|bytes| *bytes > 0);
+        return in_block(out, |block| {
+            block.push_line(subject, sid, reply, header_bytes, message.len());
+            block.push(message);
+            block.push(LINE_END);
+        });
     }
     out.reserve(LINE_BYTES_MAX.max(names + MESSAGE_OVERHEAD_MAX) + message.len());
     message_head(out, subject, sid, reply, header_bytes, message.len());
     out.extend_from_slice(message);
     out.extend_from_slice(LINE_END);
-}
-
-/// A message that is put together with its control line in one block: that costs half of what appending the pieces
-/// one by one does.
-#[inline]
-fn small_message(
-    out: &mut Vec<u8>,
-    subject: &[u8],
-    sid: &[u8],
-    reply: Option<&[u8]>,
-    header_bytes: Option<usize>,
-    message: &[u8],
-) {
-    let start = out.len();
-    out.extend_from_slice(&[0; LINE_BYTES_MAX]);
-    let bytes = out.last_chunk_mut::<LINE_BYTES_MAX>().expect("the block was just appended");
-    let mut block = Block { bytes, length: 0 };
-    block.push_line(subject, sid, reply, header_bytes, message.len());
-    block.push(message);
-    block.push(LINE_END);
-    let length = block.length;
-    out.truncate(start + length);
 }
 
 /// Appends the control line of a `MSG` or `HMSG` whose `message_bytes` are sent from elsewhere: they follow,
@@ -132,11 +115,17 @@ fn usual_line(
     header_bytes: Option<usize>,
     message_bytes: usize,
 ) {
+    in_block(out, |block| block.push_line(subject, sid, reply, header_bytes, message_bytes));
+}
+
+/// Appends what `write` puts into a block of fixed length, of which the rest is cut off again.
+#[inline(always)]
+fn in_block(out: &mut Vec<u8>, write: impl FnOnce(&mut Block<'_>)) {
     let start = out.len();
     out.extend_from_slice(&[0; LINE_BYTES_MAX]);
-    let bytes = out.last_chunk_mut::<LINE_BYTES_MAX>().expect("the block was just appended");
+    let bytes = out.last_chunk_mut().expect("the block was just appended");
     let mut block = Block { bytes, length: 0 };
-    block.push_line(subject, sid, reply, header_bytes, message_bytes);
+    write(&mut block);
     let length = block.length;
     out.truncate(start + length);
 }
