@@ -28,8 +28,27 @@ const NICENESS: i32 = 5;
 /// Something to be done.
 pub trait Chore: Send + Sync + 'static {
     /// Does it. While one thread is at it the helper may begin once more: who is done first counts, and what the other
-    /// finds has no effect.
-    fn run(&self);
+    /// finds has no effect. What takes more than a fraction of a millisecond asks its pace to rest now and then.
+    fn run(&self, pace: Pace);
+}
+
+/// How a thread works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// Letting others go first.
+    Modest,
+    /// To get done: the helper's.
+    Steady,
+}
+
+impl Pace {
+    /// Lets another thread of this processor go on that has something to do. Without this a core that wakes waits for
+    /// the end of the time slice, 3 ms with usual settings.
+    pub fn rest(self) {
+        if self == Pace::Modest {
+            thread::yield_now();
+        }
+    }
 }
 
 /// How long a thread lives.
@@ -102,8 +121,8 @@ fn is_stuck(elapsed: Duration, used: Duration) -> bool {
 }
 
 /// Does a chore; a defect in it is its own end and not the thread's.
-fn run<C: Chore>(chore: &C) {
-    if catch_unwind(AssertUnwindSafe(|| chore.run())).is_err() {
+fn run<C: Chore>(chore: &C, pace: Pace) {
+    if catch_unwind(AssertUnwindSafe(|| chore.run(pace))).is_err() {
         tracing::error!("A defect was contained in the thread {:?}", thread::current().name());
     }
 }
@@ -163,7 +182,7 @@ impl<T, C: Chore, F: Fn(T) -> C> Crew<T, C, F> {
         *hand.chore() = Some(InHand { chore: chore.clone(), begin, used, is_helped: false });
         // Full: the helper will look anyway.
         let _ = self.bell.try_send(());
-        run(&*chore);
+        run(&*chore, Pace::Modest);
         *hand.chore() = None;
     }
 
@@ -188,12 +207,12 @@ impl<T, C: Chore, F: Fn(T) -> C> Crew<T, C, F> {
                 return;
             }
             for chore in stuck.iter().flatten() {
-                run(&**chore);
+                run(&**chore, Pace::Steady);
             }
             // While one of them is stuck what waits is done here, a chore at a time.
             let next = if stuck.is_empty() { None } else { self.queue.try_recv().ok() };
             match next {
-                Some(item) => run(&(self.make)(item)),
+                Some(item) => run(&(self.make)(item), Pace::Steady),
                 None => thread::sleep(LOOK),
             }
         }
@@ -225,7 +244,7 @@ mod tests {
     }
 
     impl Chore for Told {
-        fn run(&self) {
+        fn run(&self, _: Pace) {
             let is_first = self.begun.fetch_add(1, Ordering::SeqCst) == 0;
             if let Some(waits) = self.waits.as_ref().filter(|_| is_first) {
                 let _ = waits.recv();
@@ -273,7 +292,7 @@ mod tests {
     struct Breaks(Mutex<Option<Sender<()>>>);
 
     impl Chore for Breaks {
-        fn run(&self) {
+        fn run(&self, _: Pace) {
             // Telling of a panic may take longer than the helper's patience.
             let Some(done) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
             done.send(()).unwrap();

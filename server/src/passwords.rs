@@ -1,6 +1,8 @@
 //! Checks passwords against bcrypt hashes: tens of milliseconds each, so never on a core.
 
-use crate::chores::{self, Chore, Life};
+mod hash;
+
+use crate::chores::{self, Chore, Life, Pace};
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use petrel_engine::{PasswordCheck, PasswordTicket, PasswordVerdict};
 use sha2::{Digest, Sha256};
@@ -14,11 +16,6 @@ pub const WAITING_MAX: usize = 1000;
 /// Passwords that were right and are remembered, so that a crowd that comes back costs little. What is remembered names
 /// the hash as well: one that a reload takes out of the configuration is asked for no more.
 const REMEMBERED_MAX: usize = 10_000;
-
-/// `$2a$`, two digits of cost, `$`, 22 letters of salt, 31 of the digest.
-const HASH_CHARACTERS: usize = 60;
-/// Where the salt ends.
-const SALT_LAST_LETTER: usize = 28;
 
 /// What answers.
 type Answer = Box<dyn Fn(PasswordTicket, PasswordVerdict) + Send + Sync>;
@@ -79,11 +76,11 @@ impl PasswordChecker {
 }
 
 impl Chore for UnderWay {
-    fn run(&self) {
+    fn run(&self, pace: Pace) {
         if self.is_answered.load(Ordering::Relaxed) || !self.check.is_awaited() {
             return;
         }
-        let verdict = self.shared.check(&self.check);
+        let verdict = self.shared.check(&self.check, pace);
         if !self.is_answered.swap(true, Ordering::Relaxed) {
             (self.shared.answer)(self.check.ticket, verdict);
         }
@@ -91,9 +88,9 @@ impl Chore for UnderWay {
 }
 
 impl Shared {
-    fn check(&self, check: &PasswordCheck) -> PasswordVerdict {
+    fn check(&self, check: &PasswordCheck, pace: Pace) -> PasswordVerdict {
         let digest = self.digest(check);
-        if self.remembers(&digest) || matches(check) {
+        if self.remembers(&digest) || matches(check, &mut || pace.rest()) {
             self.remember(digest);
             PasswordVerdict::Matches
         } else {
@@ -135,25 +132,9 @@ impl Shared {
     }
 }
 
-/// Whether the password fits the hash. What is no hash fits nothing.
-pub fn matches(check: &PasswordCheck) -> bool {
-    canonical(check.hash.reveal())
-        .is_some_and(|hash| bcrypt::verify(check.password.reveal(), &hash).unwrap_or(false))
-}
-
-/// A hash as the library wants it. Upstream's looks at the first [`HASH_CHARACTERS`] only, and at two of the six bits of
-/// the salt's last letter: the other four are beyond its 16 bytes, and some tools leave something there.
-fn canonical(hash: &str) -> Option<String> {
-    let mut letters = hash.as_bytes().get(..HASH_CHARACTERS)?.to_vec();
-    let last = &mut letters[SALT_LAST_LETTER];
-    *last = match *last {
-        b'.' | b'/' | b'A'..=b'N' => b'.',
-        b'O'..=b'Z' | b'a'..=b'd' => b'O',
-        b'e'..=b't' => b'e',
-        b'u'..=b'z' | b'0'..=b'9' => b'u',
-        _ => return None,
-    };
-    String::from_utf8(letters).ok()
+/// Whether the password fits the hash. What is no hash fits nothing. `look_around` is called all the time.
+pub fn matches(check: &PasswordCheck, look_around: &mut dyn FnMut()) -> bool {
+    hash::Hash::parse(check.hash.reveal()).is_some_and(|hash| hash.fits(check.password.reveal(), look_around))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Answers, and what they may cost: monitoring must not exhaust the server, whoever asks and however slowly they read.
 
-use crate::chores::{self, Chore, Life};
+use crate::chores::{self, Chore, Life, Pace};
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -93,7 +93,7 @@ struct LongAnswer {
 type Made = (Answer, Option<OwnedSemaphorePermit>);
 
 impl Chore for LongAnswer {
-    fn run(&self) {
+    fn run(&self, _: Pace) {
         let reply = || self.reply.lock().unwrap_or_else(PoisonError::into_inner);
         if reply().as_ref().is_none_or(|(sender, _)| sender.is_closed()) {
             reply().take();

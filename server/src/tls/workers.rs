@@ -1,6 +1,6 @@
 //! The threads that do handshakes, so that no core does.
 
-use crate::chores::{self, Chore, Life};
+use crate::chores::{self, Chore, Life, Pace};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use petrel_engine::Order;
 use petrel_engine::transport::HandshakeJob;
@@ -59,7 +59,7 @@ struct Step {
 }
 
 impl Chore for Step {
-    fn run(&self) {
+    fn run(&self, _: Pace) {
         let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(job) = job.filter(|job| !job.is_abandoned()) else { return };
         if let Some(core) = self.orders.get(job.core().index()) {
