@@ -39,7 +39,8 @@ impl Hash {
     /// library compares the letters of the digest, so there they have to be zero.
     pub(super) fn parse(text: &str) -> Option<Hash> {
         let letters = text.as_bytes().get(..LETTERS)?;
-        let ([b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', tens, ones, b'$'], rest) = letters.split_first_chunk()?
+        let ([b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', tens, ones, b'$'], rest) =
+            letters.split_first_chunk()?
         else {
             return None;
         };
