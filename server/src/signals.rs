@@ -1,12 +1,23 @@
 //! Signals, as one channel (reference: config.md, section 4).
 
 use crossbeam_channel::{Receiver, bounded};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use nix::libc::{SIGPWR, SIGRTMAX, SIGRTMIN};
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+};
 use signal_hook::iterator::Signals;
 use std::io;
 
 /// Signals that may wait for the main thread; more of them say nothing new.
 const WAITING_MAX: usize = 16;
+
+/// Signals that ask for something.
+const MEANT: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
+
+/// Signals that would end the process if nobody took them, and that upstream's runtime takes and forgets: a timer, a
+/// limit or an operator's slip is no reason to let all clients go. Real-time signals are the same. SIGPIPE is ignored
+/// since before `main`.
+const MEANINGLESS: [i32; 7] = [SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXCPU, SIGXFSZ];
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +63,7 @@ impl Signal {
 /// # Errors
 /// When handlers or the thread cannot be installed.
 pub fn listen() -> io::Result<Receiver<Signal>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
+    let mut signals = Signals::new(MEANT.into_iter().chain(MEANINGLESS).chain(SIGRTMIN()..=SIGRTMAX()))?;
     let (sender, receiver) = bounded(WAITING_MAX);
     std::thread::Builder::new().name("petrel-signals".into()).spawn(move || {
         for signal in signals.forever().filter_map(Signal::from_number) {

@@ -4,6 +4,7 @@ mod support;
 
 use rustix::process::Signal;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use support::Server;
 
@@ -23,10 +24,38 @@ fn interrupt_and_terminate_end_well() {
 }
 
 #[test]
+fn signals_that_mean_nothing_end_nobody() {
+    let mut server = Server::start(&[]);
+    let mut client = server.client("{}");
+    for signal in [
+        Signal::ALARM,
+        Signal::VTALARM,
+        Signal::PROF,
+        Signal::IO,
+        Signal::POWER,
+        Signal::XCPU,
+        Signal::XFSZ,
+        Signal::PIPE,
+    ] {
+        server.signal(signal);
+    }
+    // Real-time signals have no names.
+    let all: Vec<String> = (34..=64).map(|number| format!("kill -{number} {}", server.id())).collect();
+    assert!(Command::new("sh").args(["-c", &all.join(" && ")]).status().unwrap().success());
+    client.received.clear();
+    client.send("PING\r\n");
+    client.wait_for("PONG\r\n");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let log = server.log();
+    assert_eq!(log.matches("[INF] Trapped \"").count(), 1, "{log}");
+}
+
+#[test]
 fn a_log_file_is_reopened_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let (path, moved) = (folder.path().join("server.log"), folder.path().join("server.log.1"));
-    let mut child = std::process::Command::new(support::binary())
+    let mut child = Command::new(support::binary())
         .args(["-a", "127.0.0.1", "-p", "-1", "-l", path.to_str().unwrap()])
         .spawn()
         .unwrap();
