@@ -117,7 +117,7 @@ impl Server {
             &node,
             http.as_ref().map(|http| (http, scheme)),
         )));
-        let monitor = Arc::new(Monitor::new(about, node.inquiry()));
+        let monitor = Arc::new(Monitor::new(about, node.inquiry(), log.lost_lines()));
         if let Some(http) = http {
             let open = if is_https { tls::secured(&monitor) } else { plainly() };
             http.serve(monitor.clone(), open).map_err(|error| format!("Can't start monitoring: {error}"))?;

@@ -4,8 +4,8 @@ mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{run, stderr};
@@ -171,12 +171,12 @@ fn traced(config: &str, flags: &[&str]) -> String {
          FOO\r\n",
     );
     client.wait_for("-ERR");
-    server.wait_for_log("-ERR");
+    server.wait_for_log("[DELSUB 2]");
     let log = server.log();
     assert!(!log.contains("hunter2"), "{log}");
     let lines = log.lines().filter(|line| line.contains("[TRC]") && !line.contains("[CONNECT "));
     lines
-        .map(|line| match line.find("<<-").or(line.find("->>")) {
+        .map(|line| match ["<<-", "->>", "<->"].iter().find_map(|arrow| line.find(arrow)) {
             Some(place) => line[place..].to_owned() + "\n",
             None => panic!("{line}\n{log}"),
         })
@@ -199,7 +199,9 @@ fn protocol_lines_read_as_upstreams() {
 ->> [HMSG b 2 18 20]
 ->> MSG_PAYLOAD: ["NATS/1.0\r\nX: y\r\n\r\nok"]
 <<- [UNSUB 1]
+<-> [DELSUB 1]
 ->> [-ERR Unknown Protocol Operation]
+<-> [DELSUB 2]
 "#;
     assert_eq!(traced("server_tags: a", &["-V"]), expected);
     assert_eq!(traced("trace: true", &["-DV=true"]), expected);
@@ -213,4 +215,52 @@ fn protocol_lines_read_as_upstreams() {
         .filter(|line| !line.contains("hello"))
         .collect();
     assert_eq!(traced("trace_headers: true", &[]), without_payloads);
+}
+
+/// The lines that could not be written, as `/metrics` counts them.
+fn lines_not_written(monitoring: &str) -> f64 {
+    let mut stream = TcpStream::connect(monitoring).unwrap();
+    stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let name = "petrel_lost_log_lines_total{reason=\"not_written\"} ";
+    text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+}
+
+#[test]
+fn lines_that_a_full_disk_does_not_take_are_counted_and_told_when_it_does_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("server.log"), folder.path().join("full.log"));
+    // A limit of a file's size is as good as a full disk, and its signal must end nobody.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 8 && exec \"$0\" \"$@\"", support::binary()]);
+    command.args(["-a", "127.0.0.1", "-p", "-1", "-m", "-1", "-V", "-T=false", "-l"]).arg(&path);
+    let server = Quiet(command.arg("--ports_file_dir").arg(folder.path()).spawn().unwrap());
+    let ports = folder.path().join(format!("petrel-server_{}.ports", server.0.id()));
+    wait_until("there is no ports file", || ports.exists());
+    let ports: serde_json::Value = serde_json::from_slice(&fs::read(ports).unwrap()).unwrap();
+    let address = |kind: &str| ports[kind][0].as_str().unwrap().split_once("://").unwrap().1.to_owned();
+    let port = address("nats").rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut client = support::Client::connect(port);
+    for _ in 0..200 {
+        client.received.clear();
+        client.send("PING\r\n");
+        client.wait_for("PONG\r\n");
+    }
+    let monitoring = address("monitoring");
+    wait_until("nothing was lost", || lines_not_written(&monitoring) > 100.0);
+    fs::rename(&path, &moved).unwrap();
+    server.signal(Signal::USR1);
+    let text = || fs::read_to_string(&path).unwrap_or_default();
+    wait_until("it was not told", || text().contains("] [INF] File log re-opened\n"));
+    let told = text().lines().find_map(|line| {
+        let (_, line) = line.split_once("] [WRN] ")?;
+        let lines =
+            line.strip_suffix(" log lines were lost because the log could not be written: file too large")?;
+        lines.parse().ok()
+    });
+    assert_eq!(told, Some(lines_not_written(&monitoring)), "{}", text());
+    let full = fs::read_to_string(&moved).unwrap();
+    assert!(full.contains("[INF] Server is ready\n") && full.len() <= 8 * 1024, "{full}");
 }

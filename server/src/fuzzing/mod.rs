@@ -37,5 +37,5 @@ fn monitor() -> Arc<Monitor> {
         backend: "none",
         processor_count: 1,
     };
-    Arc::new(Monitor::new(about, Inquiry::new(Vec::new())))
+    Arc::new(Monitor::new(about, Inquiry::new(Vec::new()), Arc::default()))
 }

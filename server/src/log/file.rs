@@ -1,9 +1,10 @@
 //! A log file that is set aside when it has grown, as upstream does it (reference: config.md, section 5).
 
 use super::format::{Level, Line};
+use super::lost::{Unwritten, write_counted};
 use jiff::Zoned;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -40,11 +41,11 @@ impl LogFile {
     /// Writes whole lines.
     ///
     /// # Errors
-    /// What the system said.
-    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.size += bytes.len() as u64;
-        Ok(())
+    /// What the system said, and how far it got.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<(), Unwritten> {
+        let result = write_counted(&mut self.file, bytes);
+        self.size += result.as_ref().map_or_else(|failed| failed.written, |()| bytes.len()) as u64;
+        result
     }
 
     /// Whether it is to be set aside once `waiting_bytes` more are written.

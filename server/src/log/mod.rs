@@ -6,11 +6,13 @@
 mod file;
 mod format;
 mod layer;
+mod lost;
 mod output;
 mod syslog;
 mod writer;
 
 pub use format::{Level, Line};
 pub use layer::{Levels, install};
-pub use output::{Destination, OutputError};
+pub use lost::LostLines;
+pub use output::{Destination, Output, OutputError, Sink};
 pub use writer::{Log, Opened};

@@ -2,10 +2,11 @@
 
 use super::file::LogFile;
 use super::format::{Format, Stamp};
+use super::lost::{Unwritten, write_counted};
 use super::syslog::{Address, Syslog, SyslogError};
-use crate::files::system_text;
+use crate::files::{check_writable, system_text};
 use petrel_config::LogOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 /// Where the log goes, and how lines look there.
@@ -108,13 +109,26 @@ impl Output {
         }
     }
 
+    /// Whether the sink could be opened. A file is neither made nor written.
+    ///
+    /// # Errors
+    /// What opening it would say.
+    pub fn check(sink: &Sink) -> Result<(), OutputError> {
+        match sink {
+            Sink::File { path, .. } => {
+                check_writable(path).map_err(|source| OutputError::File { path: path.clone(), source })
+            }
+            Sink::Stderr | Sink::Syslog(_) => Output::open(sink).map(drop),
+        }
+    }
+
     /// Writes whole lines. A system log takes its lines one by one instead.
     ///
     /// # Errors
-    /// What the system said.
-    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// What the system said, and how far it got.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<(), Unwritten> {
         match self {
-            Output::Stderr => io::stderr().lock().write_all(bytes),
+            Output::Stderr => write_counted(&mut io::stderr().lock(), bytes),
             Output::File(file) => file.write_all(bytes),
             Output::Syslog(_) => Ok(()),
         }

@@ -155,11 +155,12 @@ impl Syslog {
         Ok(Syslog { address, tag: tag.to_owned(), host_name, transport, failed_at: None, lost: 0 })
     }
 
-    /// Sends a line. One that cannot be sent is counted; the count goes ahead of the next that can.
-    pub fn send(&mut self, line: &Line) {
+    /// Sends a line. One that cannot be sent is counted; the count goes ahead of the next that can. Returns whether it
+    /// was sent.
+    pub fn send(&mut self, line: &Line) -> bool {
         if self.transport.is_none() && !self.try_again() {
             self.lost += 1;
-            return;
+            return false;
         }
         if self.lost > 0 {
             let text =
@@ -171,6 +172,7 @@ impl Syslog {
         // One that went away is only found out by sending: the line is tried once more with a new connection.
         let sent = self.transmit(line) || (self.reconnect() && self.transmit(line));
         self.lost += u64::from(!sent);
+        sent
     }
 
     fn transmit(&mut self, line: &Line) -> bool {

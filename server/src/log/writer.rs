@@ -1,11 +1,12 @@
 //! The thread that writes the log.
 
 use super::format::{Format, Level, Line};
+use super::lost::{Batch, Gap, LostLines};
 use super::output::{Destination, Output, OutputError};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use jiff::Zoned;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Lines that may wait for the writer; further ones are dropped and counted.
@@ -20,6 +21,9 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// How long a flush or a fatal line waits for the writer: a terminal that is stopped must not keep the
 /// process from ending.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How often a log that could not be written is tried again while nobody logs.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 enum Message {
     Line(Line),
@@ -48,7 +52,7 @@ impl Opened {
 #[derive(Default)]
 struct Queue {
     waiting_bytes: AtomicUsize,
-    dropped: AtomicU64,
+    lost: Arc<LostLines>,
 }
 
 /// A handle to the log. Clones share the writer, which ends when the last one is gone.
@@ -67,7 +71,7 @@ impl Log {
         let target = Opened::open(destination)?;
         let (messages, inbox) = bounded(LINES_MAX);
         let queue = Arc::<Queue>::default();
-        let mut writer = Writer { inbox, queue: queue.clone(), target, batch: Vec::new() };
+        let mut writer = Writer::new(inbox, queue.clone(), target);
         std::thread::Builder::new()
             .name("petrel-log".into())
             .spawn(move || writer.run())
@@ -81,8 +85,13 @@ impl Log {
         let waiting = self.queue.waiting_bytes.fetch_add(size, Ordering::Relaxed);
         if waiting + size > WAITING_BYTES_MAX || self.messages.try_send(Message::Line(line)).is_err() {
             self.queue.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
-            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
+            self.queue.lost.queue_full.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// The lines that never came into the log.
+    pub fn lost_lines(&self) -> Arc<LostLines> {
+        self.queue.lost.clone()
     }
 
     /// Writes why the server cannot go on, and waits until it is written.
@@ -117,14 +126,25 @@ struct Writer {
     inbox: Receiver<Message>,
     queue: Arc<Queue>,
     target: Opened,
-    /// Lines that are rendered and not yet written; always whole.
-    batch: Vec<u8>,
+    batch: Batch,
+    gap: Gap,
+    /// Lines of [`LostLines::queue_full`] that were told.
+    told_dropped: u64,
 }
 
 impl Writer {
+    fn new(inbox: Receiver<Message>, queue: Arc<Queue>, target: Opened) -> Writer {
+        Writer { inbox, queue, target, batch: Batch::default(), gap: Gap::default(), told_dropped: 0 }
+    }
+
     fn run(&mut self) {
-        while let Ok(message) = self.inbox.recv() {
-            self.handle(message);
+        loop {
+            let wait = if self.gap.is_open() { RETRY_INTERVAL } else { Duration::MAX };
+            match self.inbox.recv_timeout(wait) {
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
             while self.batch.len() < BATCH_BYTES {
                 match self.inbox.try_recv() {
                     Ok(message) => self.handle(message),
@@ -156,22 +176,37 @@ impl Writer {
 
     fn line(&mut self, line: &Line) {
         match &mut self.target.output {
-            Output::Syslog(syslog) => syslog.send(line),
-            Output::Stderr | Output::File(_) => self.target.format.append(line, &mut self.batch),
+            Output::Syslog(syslog) => {
+                let is_sent = syslog.send(line);
+                self.count_lost(u64::from(!is_sent));
+            }
+            Output::Stderr | Output::File(_) => self.batch.push(line, &self.target.format),
         }
     }
 
-    /// Writes what is gathered, and behind it how many lines had to be dropped meanwhile.
+    fn count_lost(&self, lines: u64) {
+        self.queue.lost.not_written.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Writes what is gathered, and behind it how many lines had to be dropped meanwhile. What cannot be written is
+    /// counted, and told once it can; the server goes on.
     fn write_batch(&mut self) {
-        let dropped = self.queue.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
+        let dropped = self.queue.lost.queue_full.load(Ordering::Relaxed);
+        if dropped > self.told_dropped {
+            let lines = dropped - self.told_dropped;
             let text =
-                format!("{dropped} log lines were dropped because the log could not be written fast enough");
+                format!("{lines} log lines were dropped because the log could not be written fast enough");
+            self.told_dropped = dropped;
             self.line(&Line::now(Level::Warning, text));
         }
-        // There is nowhere to report that the log itself cannot be written; the server goes on.
-        let _ = self.target.output.write_all(&self.batch);
-        self.batch.clear();
+        let Opened { output, format } = &mut self.target;
+        if !matches!(output, Output::Syslog(_)) {
+            let lost = self.gap.write(&mut self.batch, format, |bytes| output.write_all(bytes));
+            self.count_lost(lost);
+        } else if let Some(line) = self.gap.close() {
+            // Lines go there one by one, by now; the gap is that of another destination.
+            self.line(&line);
+        }
     }
 
     fn rotate_when_full(&mut self) {
@@ -288,9 +323,9 @@ mod tests {
         for number in 0..5 {
             log.write(Line::now(Level::Information, format!("line {number}")));
         }
-        assert_eq!(queue.dropped.load(Ordering::Relaxed), 4);
+        assert_eq!(queue.lost.by_reason(), [("queue_full", 4), ("not_written", 0)]);
         let target = Opened::open(destination(&path, 0)).unwrap();
-        let mut writer = Writer { inbox, queue: queue.clone(), target, batch: Vec::new() };
+        let mut writer = Writer::new(inbox, queue.clone(), target);
         drop(log);
         writer.run();
         let text = std::fs::read_to_string(path).unwrap();

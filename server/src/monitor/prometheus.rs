@@ -76,6 +76,9 @@ const CORE_METRICS: &[CoreMetric] = &[
 /// Present with TLS.
 const CERTIFICATE_EXPIRY: &str = "petrel_tls_certificate_not_after_seconds";
 
+/// By why they were lost.
+const LOST_LOG_LINES: &str = "petrel_lost_log_lines";
+
 /// Says what petrel's own metrics are.
 pub fn describe(recorder: &PrometheusRecorder) {
     let text = |text: &'static str| SharedString::const_str(text);
@@ -88,6 +91,8 @@ pub fn describe(recorder: &PrometheusRecorder) {
     }
     let up = "Whether the core answered in time";
     recorder.describe_gauge("petrel_core_up".into(), None, text(up));
+    let lost = "Lines that never came into the log: too many waited, or it could not be written";
+    recorder.describe_counter(LOST_LOG_LINES.into(), Some(Unit::Count), text(lost));
     let build = "Always 1; the labels say what runs";
     recorder.describe_gauge("petrel_build_info".into(), None, text(build));
     let expiry = "When the certificate of the server expires, in seconds since the epoch";
@@ -113,6 +118,10 @@ pub fn metrics(monitor: &Monitor) -> String {
     exporter.set("healthz", "status", if is_ill { 1.0 } else { 0.0 });
     for (core, answer) in cores.iter().enumerate() {
         record_core(exporter.recorder, core, answer.as_ref());
+    }
+    for (reason, lines) in monitor.lost_lines().by_reason() {
+        let key = Key::from_parts(LOST_LOG_LINES, vec![Label::from_static_parts("reason", reason)]);
+        exporter.recorder.register_counter(&key, &METADATA).absolute(lines);
     }
     let build = vec![
         Label::from_static_parts("version", PETREL),

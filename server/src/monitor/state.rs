@@ -1,6 +1,7 @@
 //! What all endpoints share.
 
 use crate::inquiry::Inquiry;
+use crate::log::LostLines;
 use crate::process::ProcessorMeter;
 use crate::tls::Tls;
 use jiff::Timestamp;
@@ -61,12 +62,13 @@ pub struct Monitor {
     processor: Mutex<ProcessorMeter>,
     accepting: AtomicBool,
     system_requests: AtomicUsize,
+    lost_lines: Arc<LostLines>,
     recorder: PrometheusRecorder,
 }
 
 impl Monitor {
-    /// Answers from the cores behind `inquiry`.
-    pub fn new(about: About, inquiry: Inquiry) -> Monitor {
+    /// Answers from the cores behind `inquiry`, and tells of lines that the log has lost.
+    pub fn new(about: About, inquiry: Inquiry, lost_lines: Arc<LostLines>) -> Monitor {
         let recorder = PrometheusBuilder::new().with_recommended_naming(true).build_recorder();
         super::prometheus::describe(&recorder);
         Monitor {
@@ -77,6 +79,7 @@ impl Monitor {
             processor: Mutex::new(ProcessorMeter::start()),
             accepting: AtomicBool::new(true),
             system_requests: AtomicUsize::new(0),
+            lost_lines,
             recorder,
         }
     }
@@ -95,6 +98,11 @@ impl Monitor {
     /// The cores.
     pub fn inquiry(&self) -> &Inquiry {
         &self.inquiry
+    }
+
+    /// Lines that never came into the log.
+    pub fn lost_lines(&self) -> &LostLines {
+        &self.lost_lines
     }
 
     /// What renders `/metrics`.
