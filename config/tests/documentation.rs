@@ -9,7 +9,8 @@ const BEFORE: &str = "# Configuration
 
 The server reads the files of nats-server 2.15.2. This page lists every key that nats-server knows and what becomes of
 it; it is generated from the tables that the server itself reads by (`config/src/keys`). `petrel config check FILE` says
-the same of one file.
+the same of one file, and what else would keep the server from starting with it on that machine, as that user: what a
+start would say of files, certificates, ports, CPUs and limits.
 
 Keys are matched in any case. A key that is *not there yet* stops the start, unless its value says that it is off. A key
 that is *ignored* gets a line in the log. A key that nobody knows stops the start.

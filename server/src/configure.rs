@@ -51,10 +51,10 @@ pub enum ConfigureError {
     #[error("{0}")]
     Warnings(Problems),
     /// What passes between accounts does not fit; in front, where upstream says it is.
-    #[error("{position}{error}")]
+    #[error("{}{error}", prefix(position.as_ref()))]
     Edges {
-        /// The place of the accounts, with a colon and a blank.
-        position: String,
+        /// The place of the accounts.
+        position: Option<Position>,
         /// What does not fit.
         error: Box<EdgesError>,
     },
@@ -62,10 +62,10 @@ pub enum ConfigureError {
     #[error(transparent)]
     Flags(#[from] FlagsError),
     /// Certificates, keys or rules of TLS do not work; in front, where the block stands, when it is the file's.
-    #[error("{position}{error}")]
+    #[error("{}{error}", prefix(position.as_ref()))]
     Tls {
-        /// The place of the block, with a colon and a blank.
-        position: String,
+        /// The place of the block.
+        position: Option<Position>,
         /// What does not work.
         error: TlsError,
     },
@@ -75,6 +75,22 @@ pub enum ConfigureError {
     /// There is no such system account.
     #[error(transparent)]
     SystemAccount(#[from] SystemAccountMissing),
+}
+
+impl ConfigureError {
+    /// The same as a problem of the file, whose place stands apart.
+    pub fn into_problem(self) -> Problem {
+        match self {
+            ConfigureError::Edges { position, error } => Problem { position, text: error.to_string() },
+            ConfigureError::Tls { position, error } => Problem { position, text: error.to_string() },
+            other => Problem { position: None, text: other.to_string() },
+        }
+    }
+}
+
+/// A place in front of what is said of it.
+fn prefix(position: Option<&Position>) -> String {
+    position.map(|position| format!("{position}: ")).unwrap_or_default()
 }
 
 /// Reads the file that `-c` names and lets the command line overrule it. `None` when the file was only to be
@@ -135,18 +151,14 @@ pub fn read(flags: &Flags) -> Result<(Configured, Problems), ConfigureError> {
 
 /// Reads the files of TLS.
 fn tls(options: &Options, position: Option<&Position>) -> Result<Option<Tls>, ConfigureError> {
-    settings::tls(options).map_err(|error| {
-        let position = position.map(|position| format!("{position}: ")).unwrap_or_default();
-        ConfigureError::Tls { position, error }
-    })
+    settings::tls(options).map_err(|error| ConfigureError::Tls { position: position.cloned(), error })
 }
 
 /// Upstream finds what is wrong between accounts while it reads the file, so that a check of the file tells it.
 fn check_edges(read: &Configuration) -> Result<(), ConfigureError> {
     match Directory::compile(&read.options, None) {
         Err(DirectoryError::Edges(error)) => {
-            let position = read.accounts.as_ref().map(|position| format!("{position}: ")).unwrap_or_default();
-            Err(ConfigureError::Edges { position, error: Box::new(error) })
+            Err(ConfigureError::Edges { position: read.accounts.clone(), error: Box::new(error) })
         }
         _ => Ok(()),
     }

@@ -1,5 +1,5 @@
 //! The server as a library, so that more than its program can reach into it: [`run`] is all of the program, the fuzz
-//! targets read strangers' bytes with the rest. Command line, configuration, log, signals and monitoring stand around the
+//! targets read strangers' bytes with the rest, and `petrel config check` asks [`rehearse`] what a start would say. Command line, configuration, log, signals and monitoring stand around the
 //! cores of `petrel-engine`.
 
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ mod address;
 mod chores;
 mod configure;
 mod console;
+mod descriptors;
 mod files;
 mod flags;
 #[cfg(feature = "fuzzing")]
@@ -19,8 +20,10 @@ mod memory;
 mod monitor;
 mod node;
 mod passwords;
+mod placement;
 mod ports_file;
 mod process;
+mod rehearsal;
 mod reload;
 mod run;
 mod send_signal;
@@ -32,6 +35,8 @@ mod tcp;
 mod tls;
 mod usage;
 mod version;
+
+pub use rehearsal::rehearse;
 
 use flags::{Command, FlagError};
 use std::path::Path;

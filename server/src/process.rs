@@ -1,5 +1,6 @@
 //! This process as the system sees it: descriptors, memory, processor time, pid file.
 
+use crate::files::system_text;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::io;
@@ -17,6 +18,21 @@ pub fn raise_descriptor_limit() -> io::Result<Option<u64>> {
         setrlimit(Resource::Nofile, limit)?;
     }
     Ok(limit.current)
+}
+
+/// The pid file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("Could not write pidfile: open {path}: {}", system_text(source))]
+pub struct PidFileError {
+    path: String,
+    source: io::Error,
+}
+
+impl PidFileError {
+    /// What the system said of it.
+    pub fn new(path: &str, source: io::Error) -> PidFileError {
+        PidFileError { path: path.to_owned(), source }
+    }
 }
 
 /// Writes the process id, without a line break.

@@ -2,14 +2,16 @@
 
 use crate::address::joined;
 use crate::configure::Configured;
-use crate::files::system_text;
+use crate::descriptors;
 use crate::flags::Flags;
 use crate::identity::Identity;
 use crate::log::{Levels, Log};
 use crate::monitor::{About, Listener, Monitor, plainly};
 use crate::node::{Node, StartError, StopError};
 use crate::passwords::PasswordChecker;
+use crate::placement::Placement;
 use crate::ports_file::{Ports, PortsFile, urls};
+use crate::process::PidFileError;
 use crate::reload::{Reloader, Surroundings};
 use crate::settings::{self, Listen};
 use crate::signals::{self, Signal};
@@ -70,9 +72,12 @@ impl Server {
         }
 
         let online = online_cpus();
-        let listen = settings::client_listen(options)?;
-        let launch_options = settings::launch_options(options, &online)?;
-        let (http, is_https) = match settings::monitor_listen(options)? {
+        let placement = Placement::of(options, &online, descriptors::limit())?;
+        let Placement { clients: listen, monitoring, launch, note } = placement;
+        if let Some(note) = note {
+            warn!("{note}");
+        }
+        let (http, is_https) = match monitoring {
             Some((listen, is_https)) => (Some(Listener::bind(&listen)?), is_https),
             None => (None, false),
         };
@@ -83,12 +88,10 @@ impl Server {
 
         // Who can connect may rely on it.
         if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {
-            process::write_pid_file(Path::new(path))
-                .map_err(|error| format!("Could not write pidfile: open {path}: {}", system_text(&error)))?;
+            process::write_pid_file(Path::new(path)).map_err(|error| PidFileError::new(path, error))?;
         }
         let tls = configured.tls.clone();
-        let (node, engine_options) =
-            start_node(options, &identity, listen.clone(), &launch_options, tls.as_ref())?;
+        let (node, engine_options) = start_node(options, &identity, listen.clone(), &launch, tls.as_ref())?;
         let info = &engine_options.info;
         let passwords = node
             .start_password_checker(identity.hash_key)

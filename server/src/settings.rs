@@ -1,6 +1,7 @@
 //! What the server runs with: the file's options, overruled by the command line, completed by defaults.
 
 use crate::address;
+use crate::descriptors::TooFewDescriptors;
 use crate::flags::Flags;
 use crate::identity::Identity;
 use crate::memory;
@@ -36,6 +37,12 @@ pub enum SettingsError {
         "Can't start monitoring: can't listen to the monitor port: listen tcp: address {0}: invalid port"
     )]
     MonitorPort(i64),
+    /// Clients and monitoring cannot both have it.
+    #[error("Error listening on port: {0}, \"listen tcp {0}: bind: address already in use\"")]
+    SamePort(String),
+    /// The limit of open files.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// A host that does not resolve, or an advertised address that cannot be read.
     #[error(transparent)]
     Address(#[from] address::AddressError),

@@ -1,31 +1,47 @@
 //! What `petrel config check` says of files.
 
-use petrel_config::Source;
 use petrel_tools::config_check::{Line, Report, check};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
 
-/// A file without includes; the certificates are there.
-struct Text<'a>(&'a str);
+/// A folder with a `nats.conf`, and certificates that it may name.
+struct Folder(tempfile::TempDir);
 
-impl Source for Text<'_> {
-    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        match path {
-            "nats.conf" => Ok(self.0.as_bytes().to_vec()),
-            "cert.pem" | "key.pem" => Ok(Vec::new()),
-            _ => Err(format!("open {path}: no such file or directory")),
+impl Folder {
+    fn new() -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        for name in ["cert", "other"] {
+            let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+            folder.write(&format!("{name}.pem"), &made.cert.pem());
+            folder.write(&format!("{name}.key"), &made.signing_key.serialize_pem());
         }
+        folder
     }
 
-    fn read_if_there(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(None)
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
-    fn environment(&mut self, _: &str) -> Option<String> {
-        None
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// What is said of a file with this text; `DIR/` in it is the folder.
+    fn report(&self, text: &str) -> Report {
+        let prefix = format!("{}/", self.0.path().display());
+        self.write("nats.conf", &text.replace("DIR/", &prefix));
+        check(self.path("nats.conf").to_str().unwrap())
+    }
+
+    /// A text about a file of the folder as it would be about one of this folder.
+    fn bare(&self, text: &str) -> String {
+        text.replace(&format!("{}/", self.0.path().display()), "")
     }
 }
 
 fn report(text: &str) -> Report {
-    check("nats.conf", &mut Text(text))
+    Folder::new().report(text)
 }
 
 fn texts(lines: &[Line]) -> Vec<String> {
@@ -35,9 +51,10 @@ fn texts(lines: &[Line]) -> Vec<String> {
 
 #[test]
 fn a_file_that_works_is_told_key_by_key() {
-    let report = report(
+    let folder = Folder::new();
+    let report = folder.report(
         "listen: 127.0.0.1:4333\nhttps_port: 8443\nprof_port: 1\nzone: eu\nserver_tags: [$zone]\n\
-         tls { cert_file: cert.pem, key_file: key.pem, verify: true, handshake_first: auto }\n\
+         tls { cert_file: DIR/cert.pem, key_file: DIR/cert.key, ca_file: DIR/cert.pem, verify: true, handshake_first: auto }\n\
          accounts {\n A { users: [ {user: a, pass: s3cret}, {user: b, pass: \"$2a$11$s3cret\"} ] }\n\
          B { exports: [ {stream: \"x.>\"} ], jetstream: false } }\nno_auth_user: a\n",
     );
@@ -49,7 +66,7 @@ fn a_file_that_works_is_told_key_by_key() {
     let passwords =
         report.works.iter().find(|line| line.key.as_deref() == Some("accounts.<name>.users.pass"));
     assert_eq!(passwords.map(|line| (line.line, line.count)), Some((Some(8), Some(2))));
-    let text = report.to_text();
+    let text = folder.bare(&report.to_text());
     for sentence in [
         "nats.conf: the server would start\n",
         "  line 3  prof_port: there are no Go profiles to serve\n",
@@ -112,7 +129,6 @@ fn what_only_all_options_together_show_stops_the_start() {
     for (text, error) in [
         ("no_auth_user: a", "no_auth_user: \"a\" present, but users/nkeys are not defined"),
         ("https: 8443", "TLS cert and key required for HTTPS"),
-        ("tls { cert_file: nope.pem, key_file: key.pem }", "open nope.pem: no such file or directory"),
         (
             "accounts { A { imports: [ {stream: {account: B, subject: x}} ] }, B { } }",
             "Error adding stream import \"x\": stream import not authorized",
@@ -123,5 +139,159 @@ fn what_only_all_options_together_show_stops_the_start() {
         let report = report(text);
         assert!(!report.starts, "{text}");
         assert_eq!(texts(&report.errors), [error], "{text}");
+    }
+}
+
+#[test]
+fn what_a_start_here_would_say_is_said_with_its_line() {
+    let folder = Folder::new();
+    folder.write("text.pem", "no PEM at all\n");
+    std::fs::create_dir(folder.path("folder")).unwrap();
+    let pair = "error parsing X509 certificate/key pair: ";
+    for (text, line, error) in [
+        (
+            "listen: 127.0.0.1:70000",
+            None,
+            "Error listening on port: 127.0.0.1:70000, \"listen tcp: address 70000: invalid port\"",
+        ),
+        ("port: -7", None, "Error listening on port: 0.0.0.0:-7, \"listen tcp: address -7: invalid port\""),
+        (
+            "http: 70000",
+            None,
+            "Can't start monitoring: can't listen to the monitor port: listen tcp: address 70000: invalid port",
+        ),
+        (
+            "http: \"127.0.0.1:65536\"",
+            None,
+            "Can't start monitoring: can't listen to the monitor port: listen tcp: address 65536: invalid port",
+        ),
+        (
+            "listen: 127.0.0.1:4333\nhttp: 4333",
+            None,
+            "Error listening on port: 127.0.0.1:4333, \"listen tcp 127.0.0.1:4333: bind: address already in use\"",
+        ),
+        (
+            "listen: \"256.0.0.1:4222\"",
+            None,
+            "Error listening on port: 256.0.0.1:4222, \"listen tcp: lookup 256.0.0.1: ",
+        ),
+        (
+            "\npetrel { cores: 4096 }",
+            None,
+            "petrel.cores asks for 4096 cores, but this process may use only ",
+        ),
+        (
+            "petrel { cores: \"4095\" }",
+            None,
+            "petrel.cores names CPU 4095, which this process may not use; it may use [",
+        ),
+        (
+            "client_advertise: \"a:70000\"",
+            None,
+            "Error setting server INFO with ClientAdvertise value of a:70000, err=",
+        ),
+        (
+            "log_file: DIR/not/there.log",
+            None,
+            "error opening file: open DIR/not/there.log: no such file or directory",
+        ),
+        ("log_file: DIR/folder", None, "error opening file: open DIR/folder: is a directory"),
+        ("remote_syslog: foo", None, "error invalid network type: \"\""),
+        (
+            "pid_file: DIR/not/there.pid",
+            None,
+            "Could not write pidfile: open DIR/not/there.pid: no such file or directory",
+        ),
+        (
+            "pid_file: DIR/text.pem/pid",
+            None,
+            "Could not write pidfile: open DIR/text.pem/pid: not a directory",
+        ),
+        (
+            "\ntls { cert_file: DIR/nope.pem, key_file: DIR/cert.key }",
+            Some(2),
+            "PAIRopen DIR/nope.pem: no such file or directory",
+        ),
+        (
+            "tls { cert_file: DIR/cert.pem, key_file: DIR/nope.key }",
+            Some(1),
+            "PAIRopen DIR/nope.key: no such file or directory",
+        ),
+        (
+            "tls { cert_file: DIR/cert.pem, key_file: DIR/folder }",
+            Some(1),
+            "PAIRread DIR/folder: is a directory",
+        ),
+        (
+            "tls { cert_file: DIR/cert.pem, key_file: DIR/cert.pem }",
+            Some(1),
+            "PAIRtls: found a certificate rather than a key in the PEM for the private key",
+        ),
+        (
+            "tls { cert_file: DIR/cert.key, key_file: DIR/cert.key }",
+            Some(1),
+            "PAIRtls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched",
+        ),
+        (
+            "tls { cert_file: DIR/cert.pem, key_file: DIR/other.key }",
+            Some(1),
+            "PAIRtls: private key does not match public key",
+        ),
+        (
+            "tls { cert_file: DIR/text.pem, key_file: DIR/cert.key }",
+            Some(1),
+            "PAIRtls: failed to find any PEM data in certificate input",
+        ),
+        (
+            "tls { cert_file: DIR/cert.pem, key_file: DIR/cert.key, ca_file: DIR/nope.pem, verify: true }",
+            Some(1),
+            "open DIR/nope.pem: no such file or directory",
+        ),
+        (
+            "tls { cert_file: DIR/cert.pem, key_file: DIR/cert.key, ca_file: DIR/text.pem, verify: true }",
+            Some(1),
+            "failed to parse root ca certificate",
+        ),
+    ] {
+        let report = folder.report(text);
+        assert!(!report.starts, "{text}");
+        let found = folder.bare(&texts(&report.errors).join("|"));
+        let expected = error.replace("DIR/", "").replace("PAIR", pair);
+        assert!(found.starts_with(&expected) && !found.contains('|'), "{text}: {found}");
+        assert_eq!(report.errors[0].line, line, "{text}");
+    }
+    let left = |name: &str| folder.path(name).exists();
+    let report = folder.report("log_file: DIR/new.log\npid_file: DIR/new.pid\nport: -1\nhttp: -1\n");
+    assert!(report.starts && !left("new.log") && !left("new.pid"), "{report:?}");
+}
+
+#[test]
+fn several_things_that_are_wrong_are_told_at_once_in_the_order_of_the_start() {
+    let folder = Folder::new();
+    let report = folder.report("port: -7\nlog_file: DIR/not/there.log\nsystem_account: X\n");
+    let found = texts(&report.errors);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("error resolving system account"), "{found:?}");
+    assert!(
+        found[1].starts_with("error opening file") && found[2].starts_with("Error listening"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_port_that_somebody_has_is_no_matter_of_the_file() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let report = report(&format!("listen: \"{}\"", taken.local_addr().unwrap()));
+    assert!(report.starts, "{report:?}");
+}
+
+#[test]
+fn the_program_ends_as_the_start_would() {
+    let folder = Folder::new();
+    for (text, code) in [("port: -1", 0), ("port: 70000", 1)] {
+        folder.write("nats.conf", text);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_petrel"));
+        let output = command.args(["config", "check"]).arg(folder.path("nats.conf")).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{text}: {output:?}");
     }
 }

@@ -65,12 +65,16 @@ impl Server {
 
     /// Starts this program with exactly these arguments, and waits until it is ready.
     pub fn start_as(program: &Path, arguments: &[&str]) -> Server {
-        let mut command = Command::new(program);
-        let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let child = Command::new(program).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        Server::of_child(child).unwrap_or_else(|log| panic!("it does not start:\n{log}"))
+    }
+
+    /// Waits until a process whose standard error is piped is ready; what it said when it ends instead.
+    pub fn of_child(mut child: Child) -> Result<Server, String> {
         let log = Arc::new(Mutex::new(String::new()));
         let lines = log.clone();
         let reader = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in reader.lines().map_while(Result::ok) {
                 let mut lines = lines.lock().unwrap();
                 lines.push_str(&line);
@@ -78,10 +82,18 @@ impl Server {
             }
         });
         let mut server = Server { child, log, port: 0, http_port: 0 };
-        server.wait_for_log("Server is ready");
+        let end = Instant::now() + PATIENCE;
+        while !server.log().contains("Server is ready") {
+            if server.child.try_wait().unwrap().is_some() {
+                reading.join().unwrap();
+                return Err(server.log());
+            }
+            assert!(Instant::now() < end, "it is not ready:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         server.port = server.port_behind("Listening for client connections on ");
         server.http_port = server.port_behind("Starting http monitor on ");
-        server
+        Ok(server)
     }
 
     fn port_behind(&self, mark: &str) -> u16 {
@@ -203,6 +215,17 @@ impl Client {
         let mut client = Client { stream, received: String::new() };
         client.wait_for("\r\n");
         client
+    }
+
+    /// Connects and reads INFO, if the server sends it soon and has no complaint.
+    pub fn connect_within(port: u16, patience: Duration) -> Option<Client> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let received = String::from_utf8_lossy(&bytes[..count]).into_owned();
+        (received.starts_with("INFO ") && !received.contains("-ERR")).then_some(Client { stream, received })
     }
 
     /// The socket alone.

@@ -9,7 +9,6 @@ pub use plan::{Accounts, Limits, Listener, Plan, Tls};
 pub use report::{Line, Report, check};
 
 use clap::{Args, Subcommand};
-use source::System;
 use std::process::ExitCode;
 
 /// `petrel config ...`
@@ -38,7 +37,7 @@ pub struct CheckArguments {
 /// Checks the file, prints the report, and returns the exit code: 0 when the server would start with it, else 1.
 pub fn execute(arguments: &Arguments) -> ExitCode {
     let Command::Check(arguments) = &arguments.command;
-    let report = check(&arguments.file, &mut System);
+    let report = check(&arguments.file);
     if arguments.json {
         println!("{}", report.to_json());
     } else {

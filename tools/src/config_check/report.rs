@@ -1,8 +1,9 @@
 //! What a check finds.
 
 use super::plan::Plan;
-use petrel_config::{Finding, Inspection, Options, Outcome, Position, Problem, Source, inspect};
-use petrel_engine::{Directory, DirectoryError};
+use super::source::System;
+use petrel_config::{Finding, Outcome, Position, Problem, inspect};
+use petrel_server::rehearse;
 use serde::Serialize;
 
 /// What became of a file. Nothing in it is secret: keys, names and counts, never passwords or tokens.
@@ -50,11 +51,11 @@ pub struct Line {
     pub count: Option<usize>,
 }
 
-/// Checks a file as the server would at its start, but for what only the start can show (ports that are taken,
-/// certificates that do not fit their keys).
-pub fn check(file: &str, source: &mut dyn Source) -> Report {
+/// Checks a file as the server would at its start on this machine, but for what only the start can show: ports that
+/// somebody else has.
+pub fn check(file: &str) -> Report {
     let mut report = Report::new(file);
-    let inspection = match inspect(file, source) {
+    let inspection = match inspect(file, &mut System) {
         Ok(inspection) => inspection,
         Err(error) => {
             report.errors.push(Line::of_text(error.to_string()));
@@ -87,7 +88,8 @@ pub fn check(file: &str, source: &mut dyn Source) -> Report {
     report.warnings.extend(inspection.problems.warnings.iter().map(Line::of_problem));
     let is_read = inspection.problems.errors.is_empty();
     if is_read {
-        report.check_options(&inspection, source);
+        report.errors.extend(rehearse(file).iter().map(Line::of_problem));
+        report.warnings.extend(inspection.options.advice().into_iter().map(Line::of_text));
     }
     report.starts = is_read && report.errors.is_empty();
     report.digest = Some(inspection.digest);
@@ -131,33 +133,6 @@ impl Report {
             Outcome::Unknown => {}
         }
     }
-
-    /// What the server checks behind the file.
-    fn check_options(&mut self, inspection: &Inspection, source: &mut dyn Source) {
-        let options = &inspection.options;
-        if let Err(error) = options.check() {
-            self.errors.push(Line::of_text(error.to_string()));
-        } else if let Err(error) = options.check_system_account() {
-            self.errors.push(Line::of_text(error.to_string()));
-        } else if let Err(error) = Directory::compile(options, None) {
-            let position = inspection.accounts.clone().filter(|_| matches!(error, DirectoryError::Edges(_)));
-            self.errors.push(Line::of_problem(&Problem { position, text: error.to_string() }));
-        }
-        for file in certificate_files(options) {
-            if let Err(error) = source.read(file) {
-                self.errors.push(Line::of_text(error));
-            }
-        }
-        for text in options.advice() {
-            self.warnings.push(Line::of_text(text));
-        }
-    }
-}
-
-fn certificate_files(options: &Options) -> Vec<&str> {
-    let Some(tls) = &options.tls else { return Vec::new() };
-    let pairs = tls.certificates.iter().flat_map(|files| [files.cert_file.as_str(), &files.key_file]);
-    pairs.chain(tls.ca_file.as_deref()).collect()
 }
 
 impl Line {

@@ -23,20 +23,25 @@ pub fn look(path: &str, machine: &Machine) -> Vec<Finding> {
             return vec![Finding::fail("configuration", error.to_string(), advice)];
         }
     };
-    let mut findings: Vec<Finding> = start(path).into_iter().collect();
+    let mut findings = start(path);
     findings.push(connections(&map));
     findings.extend(memory(&map, machine));
     findings.extend(stored(&map));
     findings.extend(log(&map));
-    findings.extend(pid_file(&map));
     findings
 }
 
-/// Whether the server starts with the file at all.
-fn start(path: &str) -> Option<Finding> {
-    let report = check(path, &mut System);
-    let advice = format!("petrel config check {path} says why");
-    (!report.starts).then(|| Finding::fail("configuration", "the server does not start with it", advice))
+/// What keeps the server from starting with the file at all.
+fn start(path: &str) -> Vec<Finding> {
+    let report = check(path);
+    let advice = format!("the server does not start with it: petrel config check {path} says more");
+    let said = |text: &Option<String>| text.clone().unwrap_or_default();
+    let errors = report.errors.iter().map(|line| said(&line.text));
+    // What stands in a block that is not there yet is no further reason.
+    let blocks =
+        report.not_yet.iter().filter_map(|line| line.key.as_deref()).filter(|key| !key.contains('.'));
+    let not_yet = blocks.map(|key| format!("{key} is not supported yet"));
+    errors.chain(not_yet).map(|text| Finding::fail("configuration", text, advice.clone())).collect()
 }
 
 /// The last entry with one of these names, whose case does not matter.
@@ -113,9 +118,6 @@ fn stored(map: &Map) -> Option<Finding> {
 
 fn log(map: &Map) -> Option<Finding> {
     let file = find(map, &["log_file", "logfile"]).and_then(text).filter(|file| !file.is_empty())?;
-    if let Some(missing) = folder_of("log_file", file) {
-        return Some(missing);
-    }
     let limit =
         find(map, &["log_size_limit", "logfile_size_limit"]).and_then(bytes).filter(|limit| *limit > 0);
     let files = find(map, &["log_max_num", "logfile_max_num"]).and_then(bytes).filter(|files| *files > 0);
@@ -126,23 +128,9 @@ fn log(map: &Map) -> Option<Finding> {
     Some(room("log_file", limit.saturating_mul(files), folder(file)))
 }
 
-fn pid_file(map: &Map) -> Option<Finding> {
-    let file = find(map, &["pid_file", "pidfile"]).and_then(text).filter(|file| !file.is_empty())?;
-    folder_of("pid_file", file)
-}
-
 fn folder(file: &str) -> &Path {
     let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
-}
-
-/// A file that the server cannot make, because its folder is not there.
-fn folder_of(check: &'static str, file: &str) -> Option<Finding> {
-    let folder = folder(file);
-    let advice = "make it, for the server's user: the server does not start without";
-    (!folder.is_dir()).then(|| {
-        Finding::fail(check, format!("{file}: the folder {} is not there", folder.display()), advice)
-    })
 }
 
 /// Whether so many bytes fit on the volume of a folder, or of the nearest one above that exists.
@@ -215,7 +203,7 @@ mod tests {
     #[test]
     fn files_need_their_folders() {
         let config = "max_connections: 10\nlog_file: \"/not/there/x.log\"\npid_file: \"/not/there/x.pid\"\n";
-        assert_eq!(states(config)[1..], [("log_file", State::Fail), ("pid_file", State::Fail)]);
+        assert_eq!(states(config)[0], ("configuration", State::Fail));
         assert_eq!(states("max_connections: 10\npid_file: \"/tmp/x.pid\"\n").len(), 1);
     }
 }
