@@ -13,7 +13,7 @@ Server Options:
     -m, --http_port <port>           Port for monitoring over http (default: none)
     -ms,--https_port <port>          Port for monitoring over https (default: none)
     -c, --config <file>              Configuration file
-    -t                               Check the configuration file and exit
+    -t                               Check the configuration file and exit (petrel config check <file> tells more)
     -sl,--signal <signal>[=<pid>]    Tell a running server what to do: ldm, stop, quit, term, reopen, reload
                                      <pid> is a process id, a file that holds one, or the beginning of some and a *
         --client_advertise <string>  host[:port] that clients are told
@@ -34,8 +34,8 @@ Logging Options:
         --max_traced_msg_len <len>   Bytes of a message that a protocol line shows (default: all)
 
 Authorization Options:
-        --user <user>                User that clients must be
-        --pass <password>            Password of that user
+        --user <user>                Name that clients must log in with
+        --pass <password>            Password that goes with it
         --auth <token>               Token that clients must present
 
 TLS Options:
@@ -47,10 +47,10 @@ TLS Options:
 
 Common Options:
     -h, --help                       This text
-    -v, --version                    Version
-        --help_tls                   TLS
+    -v, --version                    Version of nats-server that this one stands in for; the log has petrel's own
+        --help_tls                   How TLS is configured, with an example
 
-Known, and refused until petrel can do it:
+Flags of nats-server that petrel does not have yet; with one of them it does not start:
     -js, --jetstream, -sd, --store_dir, --routes, --cluster, --cluster_name, --cluster_listen,
     --cluster_advertise, --no_advertise, --connect_retries, --profile
 ";

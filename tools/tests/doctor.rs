@@ -41,6 +41,16 @@ fn every_check_is_told_once_and_a_healthy_machine_ends_well() {
 }
 
 #[test]
+fn without_a_folder_none_is_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_petrel"));
+    let output = command.arg("doctor").current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("clock sync") && !text.contains("file system"), "{text}");
+    assert!(text.trim_end().lines().last().unwrap().ends_with('.'), "{text}");
+}
+
+#[test]
 fn what_fails_ends_badly_and_says_what_to_do() {
     let output = doctor(&["/nonexistent"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -59,7 +59,7 @@ impl Report {
         self.findings.iter().all(|finding| finding.state != State::Fail)
     }
 
-    /// One line each, and one more for what to do.
+    /// One line each, one more for what to do, and one for all of them.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let width = self.findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
@@ -75,6 +75,15 @@ impl Report {
                 let _ = writeln!(text, "      {:width$}  -> {advice}", "");
             }
         }
+        let count = |state| self.findings.iter().filter(|finding| finding.state == state).count();
+        let (all, warned, failed) = (self.findings.len(), count(State::Warn), count(State::Fail));
+        let _ = match (failed, warned) {
+            (0, 0) => writeln!(text, "All {all} are as they should be."),
+            (0, _) => {
+                writeln!(text, "{warned} of {all} could be better; none keeps a server from running here.")
+            }
+            _ => writeln!(text, "{failed} of {all} must be mended, {warned} could be better."),
+        };
         text
     }
 

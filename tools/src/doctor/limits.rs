@@ -6,8 +6,10 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 /// Below this a server with the default of 65,536 connections runs out of descriptors.
 const DESCRIPTORS_WISH: u64 = 65_536 + 1024;
-/// Below this hardly anything works.
-const DESCRIPTORS_MIN: u64 = 256;
+/// Below this the server may not start, or only with fewer cores.
+const DESCRIPTORS_MIN: u64 = 32;
+/// Files that are no connections, roughly.
+const DESCRIPTORS_ASIDE: u64 = 32;
 /// What one core's ring is comfortable with.
 const LOCKED_BYTES_WISH: u64 = 8 * 1024 * 1024;
 /// Below this no ring can be set up.
@@ -37,7 +39,7 @@ fn descriptors(limit: u64) -> Finding {
     match limit {
         0..DESCRIPTORS_MIN => Finding::fail("descriptors", found, advice),
         DESCRIPTORS_MIN..DESCRIPTORS_WISH => {
-            let advice = format!("enough for about {} connections; {advice}", limit.saturating_sub(100));
+            let advice = format!("enough for about {} connections; {advice}", limit - DESCRIPTORS_ASIDE);
             Finding::warn("descriptors", found, advice)
         }
         _ => Finding::ok("descriptors", found),
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn limits_have_a_wish_and_a_least() {
-        let states = [descriptors(100), descriptors(1024), descriptors(1 << 20), descriptors(RLIM_INFINITY)];
+        let states = [descriptors(20), descriptors(1024), descriptors(1 << 20), descriptors(RLIM_INFINITY)];
         assert_eq!(states.map(|finding| finding.state), [State::Fail, State::Warn, State::Ok, State::Ok]);
         let states = [locked(64 << 10), locked(1 << 20), locked(8 << 20), locked(RLIM_INFINITY)];
         assert_eq!(states.map(|finding| finding.state), [State::Warn, State::Warn, State::Ok, State::Ok]);

@@ -16,14 +16,19 @@ use machine::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+const AFTER_HELP: &str = "Run it as the server's user, in its container, with its limits. OK is as it should be, WARN runs, \
+                          worse than it could, FAIL does not run, or loses data; what to do stands behind the arrow. \
+                          The exit code is 1 when something fails.";
+
 /// `petrel doctor ...`
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// The folder where the server shall keep data; some blocks are written there and removed.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
-    /// The configuration that the server shall run with: its limits are held against this machine.
-    #[arg(short = 'c', long = "config")]
+    /// A folder for data to look at: some blocks are written there and removed. Petrel keeps no data yet
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// The configuration that the server shall run with: would it start, do its limits fit this machine
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
     config: Option<String>,
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -32,7 +37,7 @@ pub struct Arguments {
 
 /// Looks, prints, and returns the exit code: 1 when something fails, 0 with nothing worse than warnings.
 pub fn execute(arguments: &Arguments) -> ExitCode {
-    let report = examine(&arguments.folder, arguments.config.as_deref(), &Machine::this());
+    let report = examine(arguments.folder.as_deref(), arguments.config.as_deref(), &Machine::this());
     if arguments.json {
         println!("{}", report.to_json());
     } else {
@@ -42,11 +47,13 @@ pub fn execute(arguments: &Arguments) -> ExitCode {
 }
 
 /// All checks, in the order in which one would look.
-fn examine(folder: &Path, config: Option<&str>, machine: &Machine) -> Report {
+fn examine(folder: Option<&Path>, config: Option<&str>, machine: &Machine) -> Report {
     let mut findings = kernel::look(machine);
     findings.extend(limits::look(machine));
     findings.extend(clock::look(machine));
-    findings.extend(disk::look(folder));
+    if let Some(folder) = folder {
+        findings.extend(disk::look(folder));
+    }
     if let Some(path) = config {
         findings.extend(configured::look(path, machine));
     }
