@@ -1,8 +1,10 @@
 //! `petrel bench` against a small server within the test, which can be told to misbehave.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -229,4 +231,85 @@ fn refusals_are_told_plainly() {
     let closed = listener.local_addr().expect("bound").to_string();
     drop(listener);
     assert!(failure(&closed, "pub").contains("Connection refused"));
+}
+
+/// A run that goes on until it is interrupted.
+struct Endless {
+    child: Child,
+    stderr: Lines<BufReader<ChildStderr>>,
+}
+
+impl Endless {
+    fn start(address: &str, options: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_petrel"));
+        command.args([
+            "bench",
+            "--server",
+            address,
+            "--format",
+            "json",
+            "--warmup",
+            "0s",
+            "--patience",
+            "1s",
+        ]);
+        command.args(options.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Self { child, stderr }
+    }
+
+    /// Waits until standard error has a line with this text.
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut lines = self.stderr.by_ref().map_while(Result::ok);
+        lines.find(|line| line.contains(text)).unwrap_or_else(|| panic!("it ends without {text:?}"))
+    }
+
+    /// Presses Ctrl-C; returns the exit code and what was printed.
+    fn interrupt(mut self) -> (Option<i32>, String, Vec<String>) {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).expect("it runs");
+        let said = self.stderr.by_ref().map_while(Result::ok).collect();
+        let output = self.child.wait_with_output().expect("it ends");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), said)
+    }
+}
+
+#[test]
+fn a_subscriber_to_whom_nobody_publishes_says_what_it_waits_for() {
+    let address = FakeServer::start(Fault::None);
+    let mut run = Endless::start(&address, "sub --subject a.b --progress");
+    run.wait_for("waiting for the first message on a.b; something else has to publish there (Ctrl-C ends)");
+    run.wait_for("1 s  waiting for the first message on a.b");
+    let (code, printed, said) = run.interrupt();
+    assert_eq!((code, printed.as_str()), (Some(130), ""));
+    let last = said.last().expect("it says why it ends");
+    let ending = " s, waiting for the first message on a.b: nothing was measured";
+    assert!(last.starts_with("petrel bench: interrupted after ") && last.ends_with(ending), "{last}");
+}
+
+#[test]
+fn a_subscriber_that_hears_nothing_more_says_so_and_tells_what_it_has() {
+    let address = FakeServer::start(Fault::None);
+    let mut run = Endless::start(&address, "sub --size 16 --messages 1000000");
+    run.wait_for("waiting for the first message");
+    report(&address, "pub --size 16 --messages 300");
+    run.wait_for("nothing has arrived for 1 s, 300 so far; waiting on (Ctrl-C ends)");
+    let (code, printed, _) = run.interrupt();
+    let result: serde_json::Value = serde_json::from_str(&printed).expect("a report in JSON");
+    assert_eq!((code, &result["is_interrupted"]), (Some(130), &true.into()), "{result}");
+    // The measurement began with one of the first messages.
+    assert!(result["received"].as_u64() < Some(300) && result["expected_total"] == 300, "{result}");
+}
+
+#[test]
+fn an_interrupted_run_tells_what_it_has_measured_and_loses_nothing() {
+    for length in ["--duration 10m", "--messages 900000000"] {
+        let address = FakeServer::start(Fault::None);
+        let mut run = Endless::start(&address, &format!("fan --size 16 --progress {length}"));
+        run.wait_for(" received/s");
+        let (code, printed, _) = run.interrupt();
+        let result: serde_json::Value = serde_json::from_str(&printed).expect("a report in JSON");
+        assert_eq!((code, &result["is_interrupted"]), (Some(130), &true.into()), "{length}: {result}");
+        assert!(result["received"].as_u64() > Some(0) && result["lost"] == 0, "{length}: {result}");
+    }
 }

@@ -16,7 +16,7 @@ use super::wire::client_config;
 pub enum Mode {
     /// Publishers without subscribers.
     Pub,
-    /// Subscribers; something else publishes.
+    /// Subscribers; something else publishes. Measuring begins with the first message.
     Sub,
     /// Publishers and subscribers: 1:1, 1:N, N:M by --publishers and --subscribers.
     Fan,

@@ -62,6 +62,14 @@ pub enum BenchError {
         /// Messages that should have come back.
         expected: u64,
     },
+    /// Ctrl-C, before there was anything to tell.
+    #[error("interrupted after {seconds:.1} s, {what}: nothing was measured")]
+    Interrupted {
+        /// How long the run had lasted, in seconds.
+        seconds: f64,
+        /// What it was at.
+        what: String,
+    },
     /// The system refused something.
     #[error("{what}: {source}")]
     System {

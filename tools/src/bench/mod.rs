@@ -6,6 +6,7 @@ mod connection;
 mod error;
 mod flow;
 mod hold;
+mod interrupt;
 mod latency;
 mod lines;
 mod peer;
@@ -35,13 +36,17 @@ pub use report::{
 pub use wire::client_config;
 
 /// Runs what the command line asks for, prints the result, and returns the exit code: 1 after a failure, which
-/// lost messages are too, 2 for options that make no sense.
+/// lost messages are too, 2 for options that make no sense, 130 when Ctrl-C has ended the run early.
 pub fn execute(arguments: &Arguments) -> ExitCode {
     match arguments.check().and_then(|()| dispatch(arguments)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("petrel bench: {error}");
-            ExitCode::from(if matches!(error, BenchError::Usage(_)) { 2 } else { 1 })
+            ExitCode::from(match error {
+                BenchError::Usage(_) => 2,
+                BenchError::Interrupted { .. } => interrupt::EXIT_CODE,
+                _ => 1,
+            })
         }
     }
 }
@@ -57,6 +62,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, BenchError> {
     };
     let report = run::run(arguments, mode, &target)?;
     print!("{}", report.render(arguments.format));
+    if report.is_interrupted {
+        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+    }
     if report.lost > 0 {
         let (lost, expected) = (report.lost, report.expected_total);
         eprintln!("petrel bench: {lost} of {expected} messages were lost or came twice");

@@ -134,6 +134,9 @@ pub struct Report {
     pub generator: GeneratorUse,
     /// Receivers that read nothing, where there were any.
     pub stopped_receivers: Option<StoppedReceivers>,
+    /// Ctrl-C ended the run early: this is what was measured until then.
+    #[serde(default)]
+    pub is_interrupted: bool,
 }
 
 impl Parameters {
@@ -243,6 +246,9 @@ impl Report {
         if let Some(stopped) = &self.stopped_receivers {
             let (count, closed) = (stopped.count, stopped.closed_by_server);
             line("stopped receivers", format!("{count}, of which the server had closed {closed}"));
+        }
+        if self.is_interrupted {
+            line("NOTE", "interrupted: this is what was measured until then".to_owned());
         }
         if self.missed_schedule() {
             let scheduled = grouped(self.parameters.rate.unwrap_or_default());

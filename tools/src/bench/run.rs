@@ -12,6 +12,7 @@ use super::connection::Target;
 use super::error::BenchError;
 use super::flow::{Flow, Phase};
 use super::hold::Crowd;
+use super::interrupt::Interrupt;
 use super::latency::LatencyRecorder;
 use super::plan::Plan;
 use super::process::{Memory, ProcessMeter};
@@ -22,6 +23,8 @@ use super::worker::{Worker, WorkerOutcome};
 /// How often the coordinator looks: seldom, since it shares a core with the load; the workers note exact times.
 const LOOK: Duration = Duration::from_millis(5);
 const PROGRESS_NS: u64 = 1_000_000_000;
+/// What a run in the mode sub waits for at first.
+const FIRST_MESSAGE: &str = "waiting for the first message";
 
 /// Finds the server's process: as given, or by its port if it is on this machine.
 ///
@@ -60,7 +63,8 @@ pub fn run(arguments: &Arguments, mode: Mode, target: &Target) -> Result<Report,
         flow.set_phase(Phase::Measure);
     }
     let workers = start(plan.workers, &flow, arguments.spin)?;
-    let mut course = Course::new(arguments, &flow, server);
+    let interrupt = Interrupt::listen()?;
+    let mut course = Course::new(arguments, &flow, server, interrupt.clone());
     let measured = course.run(mode, begin);
     flow.set_phase(Phase::Stop);
     let outcomes: Vec<WorkerOutcome> =
@@ -69,6 +73,7 @@ pub fn run(arguments: &Arguments, mode: Mode, target: &Target) -> Result<Report,
         return Err(error);
     }
     let difference = measured?;
+    report.is_interrupted = interrupt.is_raised();
     report.expected_total = if mode == Mode::Sub { flow.received() } else { flow.expected(flow.sent()) };
     if !flow.receivers.is_empty() {
         report.lost = report.expected_total.abs_diff(flow.received());
@@ -125,6 +130,7 @@ struct Course<'a> {
     arguments: &'a Arguments,
     flow: &'a Flow,
     server: Option<ProcessMeter>,
+    interrupt: Interrupt,
     shows_progress: bool,
     last_shown: Snapshot,
     started_ns: u64,
@@ -133,12 +139,18 @@ struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    fn new(arguments: &'a Arguments, flow: &'a Flow, server: Option<ProcessMeter>) -> Self {
+    fn new(
+        arguments: &'a Arguments,
+        flow: &'a Flow,
+        server: Option<ProcessMeter>,
+        interrupt: Interrupt,
+    ) -> Self {
         let now_ns = monotonic_ns();
         Self {
             arguments,
             flow,
             server,
+            interrupt,
             shows_progress: arguments.progress || (!arguments.quiet && std::io::stderr().is_terminal()),
             last_shown: Snapshot::take(flow, server.as_ref()),
             started_ns: now_ns,
@@ -165,10 +177,7 @@ impl<'a> Course<'a> {
 
     fn warm_up(&mut self, mode: Mode) -> Result<Snapshot, BenchError> {
         if mode == Mode::Sub {
-            self.say("waiting for the first message");
-            while self.flow.received() == 0 && !self.failed() {
-                std::thread::sleep(LOOK);
-            }
+            self.wait_for_first_message()?;
         }
         self.wait(Some(self.arguments.warmup), mode, |_| false)?;
         let counts_a_load = self.arguments.messages.is_some() && self.arguments.rate.is_none();
@@ -177,9 +186,41 @@ impl<'a> Course<'a> {
             self.flow.set_phase(Phase::Settle);
             self.settle(mode)?;
         }
+        if self.interrupt.is_raised() {
+            return Err(self.interrupted("warming up"));
+        }
         let begin = Snapshot::take(self.flow, self.server.as_ref());
         self.flow.set_phase(Phase::Measure);
         Ok(begin)
+    }
+
+    /// Waits for whatever it is that publishes, and says so: it may never come.
+    fn wait_for_first_message(&mut self) -> Result<(), BenchError> {
+        let subject = &self.arguments.subject;
+        let subjects = match self.arguments.subjects {
+            1 => subject.clone(),
+            count => format!("{count} subjects below {subject}"),
+        };
+        let what = format!("{FIRST_MESSAGE} on {subjects}");
+        self.say(&format!("{what}; something else has to publish there (Ctrl-C ends)"));
+        let mut shown_ns = monotonic_ns();
+        while self.flow.received() == 0 && !self.failed() {
+            if self.interrupt.is_raised() {
+                return Err(self.interrupted(&what));
+            }
+            let now_ns = monotonic_ns();
+            if self.shows_progress && now_ns - shown_ns >= PROGRESS_NS {
+                eprintln!("{:5.0} s  {what}", (now_ns - self.started_ns) as f64 / 1e9);
+                shown_ns = now_ns;
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    fn interrupted(&self, what: &str) -> BenchError {
+        let seconds = (monotonic_ns() - self.started_ns) as f64 / 1e9;
+        BenchError::Interrupted { seconds, what: what.to_owned() }
     }
 
     /// Waits until publishers rest and all that they sent has arrived.
@@ -197,9 +238,17 @@ impl<'a> Course<'a> {
             let until = begin.received + messages;
             self.wait(None, mode, |flow| flow.received() >= until)?;
         } else {
-            self.drain(mode)?;
+            self.wait(None, mode, Flow::senders_done)?;
+            if !self.interrupt.is_raised() {
+                self.drain(mode)?;
+            }
         }
         let mut end = Snapshot::take(self.flow, self.server.as_ref());
+        if self.interrupt.is_raised() {
+            self.flow.set_phase(Phase::Drain);
+            self.drain(mode)?;
+            return Ok(end);
+        }
         if mode != Mode::Pub {
             // The look came a little later than the last message.
             end.at_ns = self.flow.last_received_ns();
@@ -210,8 +259,16 @@ impl<'a> Course<'a> {
         Ok(end)
     }
 
-    /// Waits until the senders are done and all they sent has arrived; what is missing after a while is lost.
+    /// Waits until the senders are done and all they sent has arrived; what is missing after a while is lost. Ctrl-C
+    /// does not shorten it: what is under way is no loss.
     fn drain(&mut self, mode: Mode) -> Result<(), BenchError> {
+        let interrupt = std::mem::take(&mut self.interrupt);
+        let result = self.drain_to_the_end(mode);
+        self.interrupt = interrupt;
+        result
+    }
+
+    fn drain_to_the_end(&mut self, mode: Mode) -> Result<(), BenchError> {
         self.wait(None, mode, Flow::senders_done)?;
         let expected = self.flow.expected(self.flow.sent());
         if mode == Mode::Sub || self.flow.receivers.is_empty() {
@@ -223,7 +280,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Waits for a time or for a condition, shows progress, and finds a stall. Ends early after a failure.
+    /// Waits for a time or for a condition, shows progress, and finds a stall. Ends early after a failure, or by Ctrl-C.
     fn wait(
         &mut self,
         duration: Option<Duration>,
@@ -233,7 +290,7 @@ impl<'a> Course<'a> {
         let begin_ns = monotonic_ns();
         let until_ns = duration.map_or(u64::MAX, |duration| begin_ns + duration.as_nanos() as u64);
         self.last_moved.2 = begin_ns;
-        while !is_over(self.flow) && !self.failed() {
+        while !is_over(self.flow) && !self.failed() && !self.interrupt.is_raised() {
             let now_ns = monotonic_ns();
             if now_ns >= until_ns {
                 break;
@@ -252,11 +309,20 @@ impl<'a> Course<'a> {
     fn find_stall(&mut self, now_ns: u64, mode: Mode) -> Result<(), BenchError> {
         let (sent, received) = (self.flow.sent(), self.flow.received());
         let slow_schedule = self.arguments.rate.is_some_and(|rate| rate < 1.0);
-        if (sent, received) != (self.last_moved.0, self.last_moved.1) || mode == Mode::Sub || slow_schedule {
+        if (sent, received) != (self.last_moved.0, self.last_moved.1) || slow_schedule {
             self.last_moved = (sent, received, now_ns);
         }
         let patience = self.arguments.patience;
         if u128::from(now_ns - self.last_moved.2) < patience.as_nanos() {
+            return Ok(());
+        }
+        if mode == Mode::Sub {
+            // Whoever publishes may be slow; it is not for this run to say that it has failed.
+            self.last_moved.2 = now_ns;
+            let seconds = patience.as_secs_f64();
+            self.say(&format!(
+                "nothing has arrived for {seconds} s, {received} so far; waiting on (Ctrl-C ends)"
+            ));
             return Ok(());
         }
         let expected = self.flow.expected(sent);
@@ -284,8 +350,9 @@ impl<'a> Course<'a> {
         self.last_shown = now;
     }
 
+    /// Says what whoever waits has to know, wherever standard error goes.
     fn say(&self, text: &str) {
-        if self.shows_progress {
+        if !self.arguments.quiet {
             eprintln!("{text}");
         }
     }
