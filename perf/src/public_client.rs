@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use petrel_runtime::end_with_this_thread;
 use petrel_tools::bench::ProcessMeter;
 use serde::Deserialize;
 
@@ -60,6 +61,8 @@ pub fn run(
     }
     command.args(["--warmup", &milliseconds(warmup), "--duration", &milliseconds(duration)]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // It would look for a server that is gone.
+    end_with_this_thread(&mut command);
     let core = core.map(|core| [core]);
     let mut child = on_cores(core.as_ref().map(|core| core.as_slice()), || {
         command.spawn().context("the public client's load does not start")

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use petrel_runtime::end_with_this_thread;
 use petrel_tools::bench::{Memory, ProcessMeter};
 
 use crate::certificates::Certificates;
@@ -27,7 +28,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Lines of a server's log that are shown when it fails.
 const LOG_LINES: usize = 10;
 
-/// A running server; it ends when this is dropped.
+/// A running server; it ends when this is dropped, and with the thread that started it.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -99,6 +100,8 @@ impl Server {
         files: Files,
     ) -> Result<Self> {
         let output = File::create(&files.log).with_context(|| format!("the log {}", files.log.display()))?;
+        // Nobody else would end it when this program is killed.
+        end_with_this_thread(&mut command);
         command.stdin(Stdio::null()).stdout(output.try_clone().context("the log")?).stderr(output);
         let child = on_cores(cores, || {
             command.spawn().with_context(|| format!("{} does not start", binary.display()))

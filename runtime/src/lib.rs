@@ -71,6 +71,7 @@
 pub mod backend;
 #[cfg(feature = "benchmarks")]
 pub mod benchmarks;
+mod child;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod control;
@@ -91,6 +92,7 @@ mod wake;
 
 #[cfg(feature = "sim")]
 pub use backend::sim;
+pub use child::end_with_this_thread;
 pub use control::OrderSender;
 pub use cpu::{ThreadClock, online_cpus};
 pub use histogram::{BOUNDS_NS, Histogram};
