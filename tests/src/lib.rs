@@ -18,7 +18,6 @@ mod ending;
 pub mod http;
 mod message;
 mod pattern;
-mod random;
 mod server;
 mod wire;
 
@@ -26,7 +25,7 @@ pub use certificates::Certificates;
 pub use ending::SetOnDrop;
 pub use message::Message;
 pub use pattern::Pattern;
-pub use random::Random;
+pub use petrel_random::Random;
 pub use server::{Server, ServerBuilder, binary_path, free_port, is_petrel};
 pub use wire::{Mismatch, Split, Wire};
 

@@ -14,7 +14,6 @@ pub mod ledger;
 #[cfg(feature = "mutations")]
 pub mod mutants;
 pub mod plan;
-pub mod random;
 pub mod run;
 pub mod scenario;
 pub mod script;
@@ -22,3 +21,5 @@ pub mod stand_in;
 pub mod subject;
 pub mod traffic;
 pub mod wire;
+
+pub use petrel_random as random;

@@ -1,4 +1,6 @@
-//! The chances of a run that are the test's own, from its seed.
+//! The chances of a test that are its own, from a seed that repeats them.
+
+#![forbid(unsafe_code)]
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -18,6 +20,19 @@ impl Random {
         Random { state: mixed }
     }
 
+    /// A stream for the seed in `PETREL_TEST_SEED`, or for `default_seed` when the variable is not set, so that a run can
+    /// be varied.
+    ///
+    /// # Panics
+    /// When the variable is set to something that is not a number.
+    pub fn from_environment(default_seed: u64) -> Random {
+        let state = match std::env::var("PETREL_TEST_SEED") {
+            Ok(text) => text.parse().expect("PETREL_TEST_SEED is a decimal number"),
+            Err(_) => default_seed,
+        };
+        Random { state }
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -32,6 +47,14 @@ impl Random {
         assert!(bound > 0, "an empty range has no member");
         // The high half of a 128-bit product is smaller than `bound`.
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
+    }
+
+    /// So many random bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let words = std::iter::repeat_with(|| self.bits().to_le_bytes()).take(count.div_ceil(8));
+        let mut bytes: Vec<u8> = words.flatten().collect();
+        bytes.truncate(count);
+        bytes
     }
 
     /// A number of a range, both ends included.
@@ -79,5 +102,6 @@ mod tests {
         }
         assert_eq!(seen, [true; 3]);
         assert!(random.chance(1, 1) && !random.chance(0, 1));
+        assert_eq!([0, 1, 8, 9].map(|count| random.bytes(count).len()), [0, 1, 8, 9]);
     }
 }
