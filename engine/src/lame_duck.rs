@@ -125,6 +125,7 @@ impl Shard {
     /// Closes everything and ends the loop of this core.
     pub(crate) fn shut_down(&mut self, io: &mut Io<'_, Mail>) {
         self.stop_listening(io);
+        self.is_ending = true;
         let keys: Vec<u32> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.flush(key, io);

@@ -121,6 +121,8 @@ pub struct Shard {
     /// Core 0 only.
     pub(crate) acceptor: Option<Acceptor>,
     pub(crate) lame_duck: Option<LameDuck>,
+    /// All connections end now.
+    pub(crate) is_ending: bool,
     pub(crate) system: SystemQueue,
     /// Sessions that a reload has looked at, while it lasts.
     pub(crate) review: Option<Box<Review>>,
@@ -178,6 +180,7 @@ impl Shard {
             scratch: Scratch::default(),
             handshakes: None,
             lame_duck: None,
+            is_ending: false,
             system: SystemQueue::new(options.system_notices_max),
             review: None,
             options,

@@ -147,6 +147,9 @@ impl Shard {
     pub(crate) fn remove_subscription(&mut self, account: AccountId, subscription: u32) {
         let interest = &mut self.accounts[account.index()].interest;
         let Some((removed, change)) = interest.unsubscribe(subscription) else { return };
+        if self.options.trace.on {
+            self.trace_removal(removed.session, &removed.sid);
+        }
         self.statistics.subscriptions -= 1;
         if let Some(change) = &change {
             self.note_interest(account, change);

@@ -65,6 +65,15 @@ impl Shard {
         self.trace_payload(&label, "->>", &shown);
     }
 
+    /// Logs that a subscription has gone: by UNSUB, at its maximum, or with its client. When the server ends, upstream
+    /// says nothing of what ends with it.
+    #[cold]
+    pub(super) fn trace_removal(&self, key: u32, sid: &[u8]) {
+        if let Some(session) = self.traced(key).filter(|_| !self.is_ending) {
+            tracing::trace!("{} - <-> [DELSUB {}]", session.label(), text(sid));
+        }
+    }
+
     fn trace_payload(&self, label: &str, direction: &str, message: &Message<'_>) {
         if let Some(shown) = self.options.trace.excerpt(message) {
             tracing::trace!("{label} - {direction} MSG_PAYLOAD: [{shown}]");

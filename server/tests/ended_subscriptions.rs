@@ -1,0 +1,116 @@
+//! How the log tells of subscriptions that end (`-V`), beside upstream's.
+
+mod support;
+
+use rustix::process::Signal;
+use std::path::Path;
+use support::upstream::programs;
+use support::{Client, Server};
+
+const CONNECT: &str = r#"{"verbose":false}"#;
+
+struct Rig {
+    server: Server,
+    subscriber: Client,
+    publisher: Client,
+}
+
+impl Rig {
+    fn start(program: &Path) -> Rig {
+        let server = Server::start_as(program, &["-a", "127.0.0.1", "-p", "-1", "-V", "-T=false"]);
+        let (subscriber, publisher) = (server.client(CONNECT), server.client(CONNECT));
+        Rig { server, subscriber, publisher }
+    }
+
+    /// The protocol lines, without those that keep connections alive, and without who they are of.
+    fn lines(&self) -> Vec<String> {
+        let of_line = |line: &str| {
+            let (_, said) = line.split_once("[TRC] ")?.1.split_once(" - cid:")?.1.split_once(" - ")?;
+            let is_shown = !["PING]", "PONG]", "CONNECT", "PAYLOAD"].iter().any(|word| said.contains(word));
+            is_shown.then(|| said.to_owned())
+        };
+        self.server.log().lines().filter_map(of_line).collect()
+    }
+}
+
+fn say(client: &mut Client, text: &str) {
+    client.received.clear();
+    client.send(&format!("{text}PING\r\n"));
+    client.wait_for("PONG\r\n");
+}
+
+#[test]
+fn a_subscription_that_ends_is_told_whatever_ends_it() {
+    for program in programs() {
+        let mut rig = Rig::start(&program);
+        let (one, other) = (&mut rig.subscriber, &mut rig.publisher);
+        say(one, "SUB a 1\r\nUNSUB 1\r\nUNSUB 77\r\n");
+        say(one, "SUB a 2\r\nUNSUB 2 2\r\n");
+        say(other, "PUB a 1\r\nx\r\nPUB a 1\r\ny\r\nPUB a 1\r\nz\r\n");
+        say(one, "SUB a q 3\r\n");
+        say(other, "PUB a 1\r\nx\r\n");
+        say(one, "UNSUB 3 1\r\n");
+        say(one, "SUB a 4\r\nUNSUB 4 1\r\nPUB a 1\r\nx\r\n");
+        say(one, "SUB c 5\r\n");
+        one.send("FOO\r\n");
+        one.wait_for_end();
+        rig.server.wait_for_log("[DELSUB 5]\n");
+        let expected = [
+            "<<- [SUB a 1]",
+            "<<- [UNSUB 1]",
+            "<-> [DELSUB 1]",
+            "<<- [UNSUB 77]",
+            "<<- [SUB a 2]",
+            "<<- [UNSUB 2 2]",
+            "<<- [PUB a 1]",
+            "->> [MSG a 2 1]",
+            "<<- [PUB a 1]",
+            "->> [MSG a 2 1]",
+            "<-> [DELSUB 2]",
+            "<<- [PUB a 1]",
+            "<<- [SUB a q 3]",
+            "<<- [PUB a 1]",
+            "->> [MSG a 3 1]",
+            "<<- [UNSUB 3 1]",
+            "<-> [DELSUB 3]",
+            "<<- [SUB a 4]",
+            "<<- [UNSUB 4 1]",
+            "<<- [PUB a 1]",
+            "->> [MSG a 4 1]",
+            "<-> [DELSUB 4]",
+            "<<- [SUB c 5]",
+            "->> [-ERR Unknown Protocol Operation]",
+            "<-> [DELSUB 5]",
+        ];
+        assert_eq!(in_order(rig.lines()), in_order(expected.map(str::to_owned).to_vec()), "{program:?}");
+    }
+}
+
+/// Lines of two clients on two cores may change places; what is told of each subscription may not.
+fn in_order(lines: Vec<String>) -> (Vec<String>, Vec<String>) {
+    lines.into_iter().partition(|line| line.starts_with("<<- [PUB"))
+}
+
+#[test]
+fn those_that_end_with_the_server_are_not_told() {
+    for program in programs() {
+        let mut rig = Rig::start(&program);
+        say(&mut rig.subscriber, "SUB a 1\r\nSUB b 2\r\n");
+        rig.server.signal(Signal::TERM);
+        assert_eq!(rig.server.wait().code(), Some(0));
+        rig.server.wait_for_log("Server Exiting..\n");
+        assert_eq!(rig.lines(), ["<<- [SUB a 1]", "<<- [SUB b 2]"], "{program:?}");
+    }
+}
+
+#[test]
+fn those_that_end_with_their_client_are_told() {
+    for program in programs() {
+        let mut rig = Rig::start(&program);
+        say(&mut rig.subscriber, "SUB a 1\r\nSUB b 2\r\n");
+        drop(std::mem::replace(&mut rig.subscriber, rig.server.client(CONNECT)));
+        for sid in [1, 2] {
+            rig.server.wait_for_log(&format!(" - <-> [DELSUB {sid}]\n"));
+        }
+    }
+}
