@@ -6,6 +6,7 @@ use serde_json::json;
 use support::bus::Bus;
 use support::recorded::rig;
 use support::shapes::{compare, sections, shape};
+use support::upstream::programs;
 use support::{Answer, Server};
 
 #[test]
@@ -130,6 +131,56 @@ fn accounts_are_counted_apart() {
     assert_eq!(names.as_array().unwrap().len(), 4);
     assert_eq!(rig.server.json("/accountz?acc=SYS")["account_detail"]["is_system"], true);
     assert_eq!(rig.server.json("/accountz?acc=A")["account_detail"]["client_connections"], 1);
+}
+
+#[test]
+fn what_passes_between_accounts_is_booked_where_upstream_books_it() {
+    let config = "accounts {\n\
+        A { users: [ {user: a, pass: a} ], exports: [ {stream: \"s.>\"}, {service: svc} ] }\n\
+        B { users: [ {user: b, pass: b} ], imports: [\n\
+            {stream: {account: A, subject: \"s.>\"}}, {service: {account: A, subject: svc}} ] }\n\
+        C { users: [ {user: c, pass: c} ], imports: [ {stream: {account: A, subject: \"s.>\"}, prefix: p} ] }\n}\n";
+    for program in programs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nats.conf");
+        std::fs::write(&path, config).unwrap();
+        let arguments = ["-a", "127.0.0.1", "-p", "-1", "-m", "-1", "-c", path.to_str().unwrap()];
+        let server = Server::start_as(&program, &arguments);
+        let connect = |user: &str| Bus::connect(&server, Some((user, user)), user);
+        let (mut exporter, mut hearer) = (connect("a"), connect("a"));
+        // Several, so that some are on another core than the exporter.
+        let mut importers = [connect("b"), connect("b"), connect("b")];
+        let mut renamer = connect("c");
+        hearer.subscribe("s.1", "1");
+        importers.iter_mut().for_each(|importer| importer.subscribe("s.*", "1"));
+        importers[0].subscribe("s.1 group", "2");
+        renamer.subscribe("p.s.>", "1");
+        for bus in importers.iter_mut().chain([&mut hearer, &mut renamer]) {
+            bus.flush();
+        }
+        for _ in 0..10 {
+            exporter.send("PUB s.1 5\r\nhello\r\nHPUB s.1 12 15\r\nNATS/1.0\r\n\r\nabc\r\n");
+        }
+        exporter.flush();
+        for bus in importers.iter_mut().chain([&mut hearer, &mut renamer]) {
+            bus.flush();
+        }
+        let accstatz = server.json("/accstatz?unused=1");
+        let of = |name: &str| {
+            let accounts = accstatz["account_statz"].as_array().unwrap();
+            let found = accounts.iter().find(|account| account["acc"] == name).unwrap();
+            let flow = |kind: &str| (found[kind]["msgs"].clone(), found[kind]["bytes"].clone());
+            (flow("sent"), flow("received"))
+        };
+        let flow = |messages: u64, bytes: u64| (json!(messages), json!(bytes));
+        // Twenty messages, each to one of the exporter's account and to five subscriptions of importers.
+        assert_eq!(of("A"), (flow(120, 1200), flow(20, 200)), "{program:?}");
+        for importer in ["B", "C"] {
+            assert_eq!(of(importer), (flow(0, 0), flow(0, 0)), "{program:?} {importer}");
+        }
+        let varz = server.json("/varz");
+        assert_eq!((&varz["in_msgs"], &varz["out_msgs"]), (&json!(20), &json!(120)), "{program:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Stream imports: a subscription reaches into the accounts whose streams its own account imports.
 
-use crate::account::{AccountId, StreamImport};
+use crate::account::{AccountCounters, AccountId, StreamImport};
 use crate::interest::Shadow;
 use crate::mail::{Mail, Message, Origin};
 use crate::mutation::Mutation;
@@ -96,8 +96,26 @@ impl Shard {
         if !shadow.import.inwards.apply(message.subject, &mut subject, 0) {
             return false;
         }
-        let origin = Origin { account: shadow.account, ..*origin };
-        self.deliver_to(shadow.parent, &origin, &Message { subject: &subject, ..*message }, io)
+        let before = self.accounts[shadow.account.index()].counters;
+        let inside = Origin { account: shadow.account, ..*origin };
+        let taken = self.deliver_to(shadow.parent, &inside, &Message { subject: &subject, ..*message }, io);
+        if taken {
+            self.book_to_exporter(origin.account, shadow.account, &before);
+        }
+        taken
+    }
+
+    /// What an importer's client was just sent counts as sent by the exporter's account, as upstream has it: messages
+    /// belong to the account in which they find who wants them. `before` is what the importer had sent before.
+    fn book_to_exporter(&mut self, exporter: AccountId, importer: AccountId, before: &AccountCounters) {
+        let booked = &mut self.accounts[importer.index()].counters;
+        let messages = booked.out_msgs - before.out_msgs;
+        let bytes = booked.out_bytes - before.out_bytes;
+        booked.out_msgs -= messages;
+        booked.out_bytes -= bytes;
+        let counters = &mut self.accounts[exporter.index()].counters;
+        counters.out_msgs += messages;
+        counters.out_bytes += bytes;
     }
 
     /// The imports of an account are others now: its subscriptions get or lose their shadows.
