@@ -2,7 +2,6 @@
 
 use crate::accounts::{Around, accounts};
 use crate::authorization::authorization;
-use crate::check::GLOBAL;
 use crate::duration::format_duration;
 use crate::feature_flags::FeatureFlags;
 use crate::keys;
@@ -167,10 +166,6 @@ fn system_account(reader: &mut Reader, node: &Node) -> Option<String> {
         reader.error(&node.position, "system account name must be a string");
         return None;
     };
-    if name == GLOBAL {
-        let why = "clients without an account of their own would be in it";
-        reader.error(&node.position, format!("system_account {name:?} is not supported by petrel: {why}"));
-    }
     Some(name.clone()).filter(|name| !name.is_empty())
 }
 

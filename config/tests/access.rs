@@ -279,13 +279,12 @@ fn the_system_account_is_one_that_is_there() {
     let missing = options("system_account: X\naccounts { A { } }").check_system_account().unwrap_err();
     assert_eq!(missing.to_string(), "error resolving system account: account missing");
     assert_eq!(options("system_account: A\naccounts { A { } }").check_system_account(), Ok(()));
-    assert!(
-        error("system_account: \"$G\"").contains(":1:0: system_account \"$G\" is not supported by petrel")
-    );
+    assert_eq!(options("system_account: \"$G\"").check_system_account(), Ok(()));
     for (text, name) in [
         ("", Some("$SYS")),
         ("system_account: \"\"", Some("$SYS")),
         ("system_account: A\naccounts { A { } }", Some("A")),
+        ("system_account: \"$G\"", Some("$G")),
         ("no_system_account: true", None),
         // As upstream has it: what is configured is there.
         ("no_system_account: true\nsystem_account: A\naccounts { A { } }", Some("A")),

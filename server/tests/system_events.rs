@@ -8,6 +8,7 @@ use std::time::Duration;
 use support::Server;
 use support::bus::Bus;
 use support::shapes::{CONFIGURATION, compare, sections, shape};
+use support::upstream::programs;
 
 fn start(text: &str) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -33,6 +34,36 @@ fn fields_and_types_are_upstreams() {
     for (name, recorded) in sections(include_str!("golden/system_events.txt")) {
         let event = system.event(&name.replace("{id}", &id));
         compare(&name, &shape(&event), &recorded);
+    }
+}
+
+#[test]
+fn the_global_account_may_be_the_system_account() {
+    for program in programs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nats.conf");
+        fs::write(&path, "system_account: \"$G\"\n").unwrap();
+        let arguments = ["-a", "127.0.0.1", "-p", "-1", "-m", "-1", "-c", path.to_str().unwrap()];
+        let server = Server::start_as(&program, &arguments);
+        let mut somebody = Bus::connect(&server, None, "somebody");
+        somebody.subscribe("$SYS.ACCOUNT.>", "1");
+        somebody.flush();
+        assert_eq!(
+            (&somebody.info["acc_is_sys"], &somebody.info["remote_account"]),
+            (&json!(true), &json!("$G"))
+        );
+        let other = Bus::connect(&server, None, "other");
+        let cid = other.info["client_id"].clone();
+        assert_eq!(somebody.event("$SYS.ACCOUNT.$G.CONNECT")["client"]["id"], cid);
+        drop(other);
+        assert_eq!(somebody.event("$SYS.ACCOUNT.$G.DISCONNECT")["client"]["id"], cid);
+        let answer = somebody.request("$SYS.REQ.SERVER.PING.VARZ", "").json();
+        assert_eq!(answer["data"]["system_account"], "$G");
+        let user = somebody.request("$SYS.REQ.USER.INFO", "").json();
+        assert_eq!(user["data"]["account"], "$G");
+        assert_eq!(server.json("/accountz")["accounts"], json!(["$G"]), "{program:?}");
+        assert_eq!(server.json("/accountz?acc=$G")["account_detail"]["is_system"], true);
+        assert_eq!(server.get("/accountz?acc=$SYS").status, 400);
     }
 }
 

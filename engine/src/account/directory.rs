@@ -34,8 +34,6 @@ pub enum DirectoryError {
     Edges(#[from] EdgesError),
     #[error("Not a valid public nkey for a user")]
     Nkey,
-    #[error("the global account cannot be the system account")]
-    GlobalIsSystem,
     #[error("config reload not supported for SystemAccount: old={old}, new={new}")]
     OtherSystem { old: String, new: String },
 }
@@ -43,8 +41,11 @@ pub enum DirectoryError {
 /// Who may connect, and into which account.
 #[derive(Debug)]
 pub struct Directory {
-    /// By [`AccountId`]: `$G`, the system account, then the configured ones in the order of the file.
+    /// By [`AccountId`]: `$G`, the system account where that is another one, then the configured ones in the order of
+    /// the file.
     accounts: Vec<AccountSpec>,
+    /// The same for the life of the server.
+    system: AccountId,
     by_name: HashMap<Box<str>, AccountId, FixedSeeds>,
     users: HashMap<Box<str>, Arc<User>, FixedSeeds>,
     nkeys: HashMap<Box<str>, Arc<User>, FixedSeeds>,
@@ -136,6 +137,7 @@ impl Directory {
     ) -> Result<Directory, DirectoryError> {
         let mut directory = Directory {
             accounts: Vec::new(),
+            system: AccountId::GLOBAL,
             by_name: HashMap::default(),
             users: HashMap::default(),
             nkeys: HashMap::default(),
@@ -146,16 +148,16 @@ impl Directory {
         };
         directory.add_account(GLOBAL)?;
         let system = options.system_account_name().unwrap_or(SYSTEM);
-        if directory.add_account(system)? != AccountId::SYSTEM {
-            return Err(DirectoryError::GlobalIsSystem);
+        directory.system = directory.add_account(system)?;
+        let before = previous.map(|previous| &*previous.accounts[previous.system.index()].name);
+        if let Some(before) = before.filter(|before| *before != system) {
+            return Err(DirectoryError::OtherSystem { old: before.to_owned(), new: system.to_owned() });
         }
         let known = previous.map_or(&[][..], |previous| &previous.accounts);
         for (place, account) in known.iter().enumerate() {
             // Cores know accounts by id alone: one that had another id would take over somebody else's interest.
-            if directory.add_account(&account.name)?.index() != place {
-                let old = known[AccountId::SYSTEM.index()].name.to_string();
-                return Err(DirectoryError::OtherSystem { old, new: system.to_owned() });
-            }
+            let id = directory.add_account(&account.name)?;
+            assert_eq!(id.index(), place, "accounts that are known come in their order");
         }
         let configured = &options.authorization;
         let defaults = configured.default_permissions.as_ref().map(shared);
@@ -186,7 +188,7 @@ impl Directory {
             || directory.token.is_some()
             || !directory.users.is_empty()
             || !directory.nkeys.is_empty();
-        let compiled = edges::compile(options, directory.accounts.len(), |name| directory.account(name))?;
+        let compiled = edges::compile(options, &directory)?;
         for (spec, edges) in directory.accounts.iter_mut().zip(compiled) {
             spec.edges = Arc::new(edges);
         }
@@ -206,7 +208,7 @@ impl Directory {
             || authorization.user.is_some()
             || authorization.timeout.is_some()
             || self.token.is_some();
-        let system = &*self.accounts[AccountId::SYSTEM.index()].name;
+        let system = &*self.accounts[self.system.index()].name;
         let is_system_alone = options.accounts.len() == 1 && options.accounts[0].name == system;
         if !is_system_alone || has_block || options.no_system_account || !self.auth_required {
             return Ok(None);
@@ -278,6 +280,11 @@ impl Directory {
     /// Every account, by id.
     pub fn accounts(&self) -> &[AccountSpec] {
         &self.accounts
+    }
+
+    /// The account that the server itself is a member of.
+    pub fn system(&self) -> AccountId {
+        self.system
     }
 
     /// The account of that name.
@@ -416,7 +423,21 @@ mod tests {
         }
         // Its block may go: it stays without users, as upstream has it.
         assert!(compile(&options(Some("SYS"), &["A"]), Some(&before)).is_ok());
-        let refused = compile(&options(Some("$G"), &[]), None).unwrap_err().to_string();
-        assert_eq!(refused, "the global account cannot be the system account");
+    }
+
+    #[test]
+    fn the_global_account_may_be_the_system_account() {
+        let options = |system: &str| config::Options {
+            system_account: Some(system.to_owned()),
+            accounts: vec![config::Account { name: "A".into(), ..config::Account::default() }],
+            ..config::Options::default()
+        };
+        let directory = Directory::compile(&options("$G"), None).unwrap();
+        assert_eq!(directory.system(), AccountId::GLOBAL);
+        let names: Vec<&str> = directory.accounts().iter().map(|account| &*account.name).collect();
+        assert_eq!(names, ["$G", "A"]);
+        assert!(Directory::compile(&options("$G"), Some(&directory)).is_ok());
+        let refused = Directory::compile(&options("A"), Some(&directory)).unwrap_err().to_string();
+        assert_eq!(refused, "config reload not supported for SystemAccount: old=$G, new=A");
     }
 }

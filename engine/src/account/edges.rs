@@ -1,9 +1,9 @@
 //! What leads from account to account: exports, imports and mappings, compiled when the configuration changes.
 
-use super::AccountId;
 use super::export::{Exports, Service};
 use super::import::{ServiceImport, StreamImport};
 use super::mapping::{MappingError, Mappings};
+use super::{AccountId, Directory};
 use petrel_config as config;
 use petrel_config::ResponseType;
 use petrel_protocol::pattern;
@@ -65,17 +65,13 @@ struct Compilation<'c, F> {
     account: F,
 }
 
-/// Compiles the edges of all accounts: one entry an [`AccountId`] below `account_count`. `account` finds an account by
-/// its name.
-pub(super) fn compile(
-    options: &config::Options,
-    account_count: usize,
-    account: impl Fn(&str) -> Option<AccountId>,
-) -> Result<Vec<Edges>, EdgesError> {
+/// Compiles the edges of all accounts of a directory: one entry each, by id.
+pub(super) fn compile(options: &config::Options, directory: &Directory) -> Result<Vec<Edges>, EdgesError> {
+    let account_count = directory.accounts().len();
     let mut compilation = Compilation {
         edges: (0..account_count).map(|_| Edges::default()).collect(),
         exports: (0..account_count).map(|_| Exports::default()).collect(),
-        account,
+        account: |name: &str| directory.account(name),
     };
     let has_system_account = options.system_account_name().is_some();
     // Clusters have names; a server of its own has none.
@@ -100,7 +96,7 @@ pub(super) fn compile(
         }
     }
     if has_system_account {
-        compilation.add_system_services(options);
+        compilation.add_system_services(options, directory.system());
     }
     Ok(compilation.edges)
 }
@@ -182,10 +178,10 @@ impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
     }
 
     /// Every account may ask the system account about itself.
-    fn add_system_services(&mut self, options: &config::Options) {
+    fn add_system_services(&mut self, options: &config::Options, system: AccountId) {
         let configured = options.accounts.iter().map(|account| account.name.as_str());
         for name in std::iter::once("$G").chain(configured) {
-            let Some(id) = (self.account)(name).filter(|id| *id != AccountId::SYSTEM) else { continue };
+            let Some(id) = (self.account)(name).filter(|id| *id != system) else { continue };
             for (here, there, share, response) in system_services(name) {
                 let known = &mut self.edges[id.index()].services;
                 if known.iter().any(|other| *other.here == *here.as_bytes()) {
@@ -202,7 +198,7 @@ impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
                 };
                 let service = Service { response, ..Service::default() };
                 // A name that is no token of a subject has no such service, as it has none upstream.
-                if let Ok(import) = ServiceImport::compile(&import, AccountId::SYSTEM, service) {
+                if let Ok(import) = ServiceImport::compile(&import, system, service) {
                     known.push(Arc::new(import));
                 }
             }

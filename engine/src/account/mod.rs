@@ -33,8 +33,6 @@ pub struct AccountId(pub(crate) u16);
 impl AccountId {
     /// `$G`, where clients are that no account was configured for.
     pub(crate) const GLOBAL: AccountId = AccountId(0);
-    /// `$SYS`, the system account.
-    pub(crate) const SYSTEM: AccountId = AccountId(1);
 
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     fn pending(due: u64) -> Pending {
-        let pending = Pending::new(AccountId::GLOBAL, b"reply", AccountId::SYSTEM, Duration::from_nanos(100));
+        let pending = Pending::new(AccountId::GLOBAL, b"reply", AccountId(1), Duration::from_nanos(100));
         Pending { due: Monotonic(due), fingerprint: 7, ..pending }
     }
 
@@ -326,7 +326,7 @@ mod tests {
             (0, "_R_.000000.000001"),
         ] {
             let account = AccountId(importer);
-            let pending = Pending::new(account, reply.as_bytes(), AccountId::SYSTEM, Duration::ZERO);
+            let pending = Pending::new(account, reply.as_bytes(), AccountId(1), Duration::ZERO);
             // Replies of one length share a fingerprint here.
             let pending = Pending { fingerprint: reply.len() as u64, ..pending };
             tokens.push(replies.insert(pending, 1000 - tokens.len() as u64).0);

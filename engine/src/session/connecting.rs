@@ -55,7 +55,7 @@ impl Shard {
             if let Some(session) = self.sessions.get_mut(key) {
                 let account = &self.accounts[session.account.index()];
                 info.remote_account = account.name.to_string();
-                info.acc_is_sys = session.account == crate::account::AccountId::SYSTEM;
+                info.acc_is_sys = session.account == self.options.directory.system();
                 info.encode(&mut session.out.current);
             }
         }

@@ -234,7 +234,7 @@ impl Shard {
     #[cold]
     fn is_reserved(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> bool {
         let Some(session) = self.sessions.get(key) else { return true };
-        let is_system = session.account == crate::account::AccountId::SYSTEM;
+        let is_system = session.account == self.options.directory.system();
         if let Some(reply) = message.reply
             && [b"_R_.".as_slice(), b"$JS.ACK.", b"_GR_.", b"$GR."]
                 .iter()

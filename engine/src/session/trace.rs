@@ -11,8 +11,8 @@ use petrel_protocol::quote::go_quote;
 impl Shard {
     /// The session, when its lines are logged.
     fn traced(&self, key: u32) -> Option<&Session> {
-        let is_wanted =
-            |session: &&Session| self.options.trace.system_account || session.account != AccountId::SYSTEM;
+        let system = self.options.directory.system();
+        let is_wanted = |session: &&Session| self.options.trace.system_account || session.account != system;
         self.sessions.get(key).filter(is_wanted)
     }
 

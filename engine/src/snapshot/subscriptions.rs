@@ -161,7 +161,7 @@ mod tests {
     fn shard_with(global: usize, system: usize) -> Shard {
         let (notices, _) = crossbeam_channel::unbounded();
         let mut shard = Shard::new(Arc::new(Options::default()), CoreId(0), 1, [1, 2, 3, 4], notices);
-        for (account, count) in [(AccountId::GLOBAL, global), (AccountId::SYSTEM, system)] {
+        for (account, count) in [(AccountId::GLOBAL, global), (AccountId(1), system)] {
             for number in 0..count {
                 let subject = format!("s.{number}.*");
                 let interest = &mut shard.accounts[account.index()].interest;

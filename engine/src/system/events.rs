@@ -27,7 +27,7 @@ impl Shard {
             self.tell_account_changed(account);
         }
         let subject = subjects::client_event(&self.accounts[account.index()].name, "CONNECT");
-        if self.is_wanted(AccountId::SYSTEM, &subject)
+        if self.is_wanted(self.options.directory.system(), &subject)
             && let Some(session) = self.sessions.get(key)
         {
             let record = self.snapshot(session);
@@ -51,13 +51,14 @@ impl Shard {
         }
         if matches!(record.stop, Some((_, ClosedReason::AuthenticationFailure))) {
             let subject = subjects::login_refused(&self.options.info.server_id);
-            if self.is_wanted(AccountId::SYSTEM, &subject) || self.is_wanted(account, subjects::LOGIN_REFUSED)
+            if self.is_wanted(self.options.directory.system(), &subject)
+                || self.is_wanted(account, subjects::LOGIN_REFUSED)
             {
                 self.notify(SystemNotice::LoginRefused(record.clone()));
             }
         }
         let subject = subjects::client_event(&self.accounts[account.index()].name, "DISCONNECT");
-        if self.is_wanted(AccountId::SYSTEM, &subject) {
+        if self.is_wanted(self.options.directory.system(), &subject) {
             self.notify(SystemNotice::Disconnected(record.clone()));
         }
     }
@@ -68,8 +69,8 @@ impl Shard {
             return;
         }
         let name = self.accounts[account.index()].name.clone();
-        if subjects::connection_counts(&name).iter().any(|subject| self.is_wanted(AccountId::SYSTEM, subject))
-        {
+        let system = self.options.directory.system();
+        if subjects::connection_counts(&name).iter().any(|subject| self.is_wanted(system, subject)) {
             // What is told is the number as it is when the notice is worked off: the last one must not get lost.
             if !self.notify(SystemNotice::AccountChanged(name))
                 && !self.is_mutated(Mutation::ChangesForgotten)
@@ -86,6 +87,7 @@ impl Shard {
 
     /// For each of these subjects of the system account, whether anybody wants it.
     pub(crate) fn interested(&mut self, subjects: &[String]) -> Vec<bool> {
-        subjects.iter().map(|subject| self.is_wanted(AccountId::SYSTEM, subject)).collect()
+        let system = self.options.directory.system();
+        subjects.iter().map(|subject| self.is_wanted(system, subject)).collect()
     }
 }

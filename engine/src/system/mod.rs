@@ -15,7 +15,6 @@ pub use queue::NOTICES_MAX as SYSTEM_NOTICES_MAX;
 pub(crate) use queue::SystemQueue;
 pub use queue::{NoticeKind, NoticeWeight};
 
-use crate::account::AccountId;
 use crate::mail::{Message, Origin};
 use crate::order::Notice;
 use crate::session::client::Phase;
@@ -75,12 +74,13 @@ impl Shard {
         if !self.options.system_services || self.core.0 != 0 {
             return;
         }
+        let system = self.options.directory.system();
         for (number, subject) in subjects::subscribed(&self.options.info.server_id).into_iter().enumerate() {
-            let interest = &mut self.accounts[AccountId::SYSTEM.index()].interest;
+            let interest = &mut self.accounts[system.index()].interest;
             let sid = (number + 1).to_string();
             let (_, change) = interest.subscribe(INTERNAL_SESSION, subject.as_bytes(), None, sid.as_bytes());
             self.statistics.subscriptions += 1;
-            self.tell_cores(INTERNAL_SESSION, AccountId::SYSTEM, change);
+            self.tell_cores(INTERNAL_SESSION, system, change);
         }
     }
 

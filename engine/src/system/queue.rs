@@ -165,10 +165,10 @@ mod tests {
     fn accounts_are_told_of_when_there_is_room() {
         let mut queue = SystemQueue::new(1);
         assert_eq!(queue.admit(EVENT), Admission::Given);
-        queue.remember(AccountId::SYSTEM);
-        queue.remember(AccountId::SYSTEM);
+        queue.remember(AccountId(1));
+        queue.remember(AccountId(1));
         assert_eq!(queue.recall(), None);
         queue.handled(EVENT);
-        assert_eq!((queue.recall(), queue.recall()), (Some(AccountId::SYSTEM), None));
+        assert_eq!((queue.recall(), queue.recall()), (Some(AccountId(1)), None));
     }
 }

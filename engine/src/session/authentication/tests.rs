@@ -131,7 +131,7 @@ fn where_only_the_system_account_has_users_anybody_enters() {
     assert_eq!(enters(&directory, "{}").as_deref(), Some("nats-anybody"));
     assert_eq!(enters(&directory, r#"{"user":"nats-anybody"}"#), None);
     let Verdict::Accepted(admin) = present(&directory, r#"{"user":"admin","pass":"s"}"#) else { panic!() };
-    assert_eq!(admin.account(), AccountId::SYSTEM);
+    assert_eq!(admin.account(), directory.system());
     options.accounts.push(Account { name: "A".into(), ..Account::default() });
     assert_eq!(enters(&compiled(&options), "{}"), None);
     let options = Options { accounts: vec![account("A")], ..Options::default() };
