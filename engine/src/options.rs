@@ -60,8 +60,8 @@ pub struct Options {
 pub struct Trace {
     /// Any at all (`-V`).
     pub on: bool,
-    /// Those of clients in the system account as well (`-VV`).
-    pub system_account: bool,
+    /// What the server itself sends as a member of the system account as well (`-VV`).
+    pub server: bool,
     /// Of messages the headers, not the payload.
     pub headers_only: bool,
     /// Bytes of a message that are shown; 0: all.

@@ -251,7 +251,7 @@ pub fn is_traced(log: &LogOptions) -> bool {
 fn trace(log: &LogOptions) -> engine::Trace {
     engine::Trace {
         on: is_traced(log),
-        system_account: log.trace_verbose == Some(true),
+        server: log.trace_verbose == Some(true),
         headers_only: log.trace_headers == Some(true),
         message_bytes_max: size(log.traced_msg_len_max.unwrap_or(0)),
     }

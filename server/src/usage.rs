@@ -27,9 +27,9 @@ Logging Options:
     -r, --remote_syslog <addr>       Log to another machine's system log (udp://localhost:514)
     -D, --debug                      Debug lines
     -V, --trace                      Protocol lines
-    -VV                              Protocol lines, those of the system account as well
+    -VV                              Protocol lines, and what the server itself says in the system account
     -DV                              Debug and protocol lines
-    -DVV                             Debug and protocol lines, those of the system account as well
+    -DVV                             Debug and protocol lines, and what the server itself says
         --log_size_limit <limit>     Bytes after which the log file is set aside (default: never)
         --max_traced_msg_len <len>   Bytes of a message that a protocol line shows (default: all)
 

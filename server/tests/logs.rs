@@ -174,7 +174,8 @@ fn traced(config: &str, flags: &[&str]) -> String {
     server.wait_for_log("[DELSUB 2]");
     let log = server.log();
     assert!(!log.contains("hunter2"), "{log}");
-    let lines = log.lines().filter(|line| line.contains("[TRC]") && !line.contains("[CONNECT "));
+    let is_of_client = |line: &&str| line.contains("[TRC]") && !line.contains("[TRC] SYSTEM - ");
+    let lines = log.lines().filter(is_of_client).filter(|line| !line.contains("[CONNECT "));
     lines
         .map(|line| match ["<<-", "->>", "<->"].iter().find_map(|arrow| line.find(arrow)) {
             Some(place) => line[place..].to_owned() + "\n",

@@ -1,6 +1,5 @@
 //! Protocol lines in the log (`-V`), as upstream writes them. Nothing here runs unless they are asked for.
 
-use super::client::Session;
 use crate::account::AccountId;
 use crate::mail::Message;
 use crate::options::Trace;
@@ -8,18 +7,32 @@ use crate::shard::Shard;
 use petrel_protocol::client::ClientOp;
 use petrel_protocol::quote::go_quote;
 
+/// Who the server itself is in the log.
+const SERVER: &str = "SYSTEM";
+
 impl Shard {
-    /// The session, when its lines are logged.
-    fn traced(&self, key: u32) -> Option<&Session> {
-        let system = self.options.directory.system();
-        let is_wanted = |session: &&Session| self.options.trace.system_account || session.account != system;
-        self.sessions.get(key).filter(is_wanted)
+    /// Logs what the server publishes as a member of the system account, where lines of that are asked for (`-VV`).
+    #[cold]
+    pub(crate) fn trace_publication(&self, message: &Message<'_>) {
+        if self.options.trace.server {
+            let (subject, reply) = (text(message.subject), text(message.reply.unwrap_or_default()));
+            tracing::trace!("{SERVER} - <<- [PUB {subject} {reply} {}]", message.bytes.len());
+            self.trace_payload(SERVER, "<<-", message);
+        }
+    }
+
+    /// Logs what the server subscribes to as a member of the system account, likewise.
+    #[cold]
+    pub(crate) fn trace_own_subscription(&self, subject: &str, sid: &str) {
+        if self.options.trace.server {
+            tracing::trace!("{SERVER} - <<- [SUB {subject}  {sid}]");
+        }
     }
 
     /// Logs what a client said.
     #[cold]
     pub(super) fn trace_operation(&self, key: u32, op: &ClientOp<'_>) {
-        let Some(session) = self.traced(key) else { return };
+        let Some(session) = self.sessions.get(key) else { return };
         let label = session.label();
         if let ClientOp::Publish { subject, reply, header_bytes, message } = op {
             let message = Message { subject, reply: *reply, header_bytes: *header_bytes, bytes: message };
@@ -34,7 +47,7 @@ impl Shard {
     /// Logs what a client is told.
     #[cold]
     pub(crate) fn trace_answer(&self, key: u32, text: &str) {
-        if let Some(session) = self.traced(key) {
+        if let Some(session) = self.sessions.get(key) {
             tracing::trace!("{} - ->> [{text}]", session.label());
         }
     }
@@ -50,7 +63,7 @@ impl Shard {
     ) {
         let subscriptions = self.accounts[account.index()].interest.subscriptions_mut();
         let Some(sid) = subscriptions.get_mut(subscription).map(|found| found.sid.to_vec()) else { return };
-        let Some(session) = self.traced(key) else { return };
+        let Some(session) = self.sessions.get(key) else { return };
         let label = session.label();
         let has_headers = session.headers && message.header_bytes.is_some();
         let verb = if has_headers { "HMSG" } else { "MSG" };
@@ -69,7 +82,7 @@ impl Shard {
     /// says nothing of what ends with it.
     #[cold]
     pub(super) fn trace_removal(&self, key: u32, sid: &[u8]) {
-        if let Some(session) = self.traced(key).filter(|_| !self.is_ending) {
+        if let Some(session) = self.sessions.get(key).filter(|_| !self.is_ending) {
             tracing::trace!("{} - <-> [DELSUB {}]", session.label(), text(sid));
         }
     }

@@ -76,8 +76,11 @@ impl Shard {
         }
         let system = self.options.directory.system();
         for (number, subject) in subjects::subscribed(&self.options.info.server_id).into_iter().enumerate() {
-            let interest = &mut self.accounts[system.index()].interest;
             let sid = (number + 1).to_string();
+            if self.options.trace.on {
+                self.trace_own_subscription(&subject, &sid);
+            }
+            let interest = &mut self.accounts[system.index()].interest;
             let (_, change) = interest.subscribe(INTERNAL_SESSION, subject.as_bytes(), None, sid.as_bytes());
             self.statistics.subscriptions += 1;
             self.tell_cores(INTERNAL_SESSION, system, change);

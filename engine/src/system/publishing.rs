@@ -32,6 +32,9 @@ impl Shard {
             header_bytes: (!publication.headers.is_empty()).then_some(publication.headers.len()),
             bytes: &bytes,
         };
+        if self.options.trace.on {
+            self.trace_publication(&message);
+        }
         let origin = Origin { account, session: INTERNAL_SESSION, cid: 0, core: self.core.0, echo: true };
         let found = self.accounts[account.index()].interest.lookup(message.subject);
         let (_, envelopes) = self.route(&origin, &message, &found, 0, io);

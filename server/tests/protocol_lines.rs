@@ -1,4 +1,5 @@
-//! How the log tells of subscriptions that end (`-V`), beside upstream's.
+//! Protocol lines of the log (`-V`) that no test of one client shows, beside upstream's: subscriptions that end, clients of
+//! the system account, and the server itself.
 
 mod support;
 
@@ -111,6 +112,28 @@ fn those_that_end_with_their_client_are_told() {
         drop(std::mem::replace(&mut rig.subscriber, rig.server.client(CONNECT)));
         for sid in [1, 2] {
             rig.server.wait_for_log(&format!(" - <-> [DELSUB {sid}]\n"));
+        }
+    }
+}
+
+#[test]
+fn clients_of_the_system_account_are_traced_and_the_server_itself_where_that_is_asked_for() {
+    for program in programs() {
+        for (flag, is_shown) in [("-V", false), ("-VV", true)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("nats.conf");
+            std::fs::write(&path, "accounts { $SYS { users: [ {user: s, password: s} ] } }\n").unwrap();
+            let arguments = ["-a", "127.0.0.1", "-p", "-1", flag, "-T=false", "-c", path.to_str().unwrap()];
+            let server = Server::start_as(&program, &arguments);
+            let mut client = server.client(r#"{"verbose":false,"user":"s","pass":"s"}"#);
+            say(&mut client, "SUB in 1\r\nPUB $SYS.REQ.SERVER.PING.IDZ in 0\r\n\r\n");
+            client.wait_for("MSG in 1 ");
+            server.wait_for_log("\"$SYS/user:s\" - ->> [MSG in 1 ");
+            let log = server.log();
+            assert!(log.contains("\"$SYS/user:s\" - <<- [PUB $SYS.REQ.SERVER.PING.IDZ in 0]\n"), "{log}");
+            for line in ["SYSTEM - <<- [SUB $SYS.REQ.SERVER.PING.IDZ  ", "SYSTEM - <<- [PUB in  "] {
+                assert_eq!(log.contains(&format!("[TRC] {line}")), is_shown, "{program:?} {flag}: {log}");
+            }
         }
     }
 }
