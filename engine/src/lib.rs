@@ -23,6 +23,7 @@ mod route;
 mod session;
 mod shard;
 mod snapshot;
+mod sums;
 mod system;
 pub mod transport;
 

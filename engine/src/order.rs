@@ -6,9 +6,11 @@ use crate::options::Options;
 use crate::snapshot::{
     AccountPage, AccountQuery, ConnectionPage, ConnectionQuery, SubscriptionPage, SubscriptionQuery,
 };
+use crate::sums::add_counters;
 use crate::system::{NoticeWeight, Publication, SystemNotice, Warning};
 use crate::transport::HandshakeAnswer;
 use petrel_runtime::CoreId;
+use std::iter::Sum;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
@@ -151,4 +153,44 @@ pub struct CoreStatistics {
     pub dropped_system_notices: u64,
     /// What was measured.
     pub latencies: Latencies,
+}
+
+impl CoreStatistics {
+    /// Adds what another core has counted.
+    pub fn add(&mut self, other: &CoreStatistics) {
+        add_counters!(self, other, CoreStatistics {
+            connections,
+            total_connections,
+            in_msgs,
+            in_bytes,
+            out_msgs,
+            out_bytes,
+            slow_consumers,
+            stale_connections,
+            stalled_clients,
+            subscriptions,
+            panics,
+            pending_bytes,
+            dropped_msgs,
+            mails_sent,
+            refused_connections,
+            barriers_waited,
+            publishes_delayed,
+            queue_returns,
+            reports_awaited,
+            requests_given_up,
+            dropped_system_notices,
+        } but { latencies });
+        self.latencies.add(&other.latencies);
+    }
+}
+
+/// The node's figures, of the cores that have answered.
+impl<'c> Sum<&'c CoreStatistics> for CoreStatistics {
+    fn sum<I: Iterator<Item = &'c CoreStatistics>>(cores: I) -> CoreStatistics {
+        cores.fold(CoreStatistics::default(), |mut sum, core| {
+            sum.add(core);
+            sum
+        })
+    }
 }

@@ -147,7 +147,7 @@ impl Inquiry {
             while let Some(page) = ask(core, |answer| Order::Accounts(query.clone(), answer)) {
                 for snapshot in page.accounts {
                     match places.get(&snapshot.name) {
-                        Some(place) => add(&mut sums[*place], &snapshot),
+                        Some(place) => sums[*place].add(&snapshot),
                         None => {
                             places.insert(snapshot.name.clone(), sums.len());
                             sums.push(snapshot);
@@ -221,40 +221,4 @@ impl Inquiry {
 fn ask<T>(core: &OrderSender<Order>, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
     let (sender, answer) = bounded(1);
     core.send(order(sender)).then(|| answer.recv_timeout(ANSWER_WAIT_MAX).ok())?
-}
-
-/// Adds what another core says of the same account.
-fn add(sum: &mut AccountSnapshot, other: &AccountSnapshot) {
-    // All fields are named, so that a new one cannot be forgotten here.
-    let AccountSnapshot {
-        name: _,
-        connections,
-        in_msgs,
-        in_bytes,
-        out_msgs,
-        out_bytes,
-        slow_consumers,
-        subscriptions,
-        inserts,
-        removes,
-        matches,
-        searches,
-        cached,
-        fanout_sum,
-        fanout_max,
-    } = other;
-    sum.connections += connections;
-    sum.in_msgs += in_msgs;
-    sum.in_bytes += in_bytes;
-    sum.out_msgs += out_msgs;
-    sum.out_bytes += out_bytes;
-    sum.slow_consumers += slow_consumers;
-    sum.subscriptions += subscriptions;
-    sum.inserts += inserts;
-    sum.removes += removes;
-    sum.matches += matches;
-    sum.searches += searches;
-    sum.cached += cached;
-    sum.fanout_sum += fanout_sum;
-    sum.fanout_max = sum.fanout_max.max(*fanout_max);
 }

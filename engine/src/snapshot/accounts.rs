@@ -1,6 +1,7 @@
 //! Accounts: their counters, and what their index holds.
 
 use crate::shard::Shard;
+use crate::sums::add_counters;
 use std::sync::Arc;
 
 /// Accounts that one page reports.
@@ -52,6 +53,28 @@ pub struct AccountSnapshot {
     pub cached: u64,
     pub fanout_sum: u64,
     pub fanout_max: u64,
+}
+
+impl AccountSnapshot {
+    /// Adds what another core knows of the same account.
+    pub fn add(&mut self, other: &AccountSnapshot) {
+        add_counters!(self, other, AccountSnapshot {
+            connections,
+            in_msgs,
+            in_bytes,
+            out_msgs,
+            out_bytes,
+            slow_consumers,
+            subscriptions,
+            inserts,
+            removes,
+            matches,
+            searches,
+            cached,
+            fanout_sum,
+        } but { name, fanout_max });
+        self.fanout_max = self.fanout_max.max(other.fanout_max);
+    }
 }
 
 impl Shard {

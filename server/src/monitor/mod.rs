@@ -6,7 +6,6 @@ pub mod accountz;
 pub mod accstatz;
 mod answer;
 pub mod connz;
-mod gather;
 pub mod healthz;
 mod histograms;
 mod index;
@@ -25,7 +24,6 @@ pub mod subsz;
 pub mod time;
 pub mod varz;
 
-pub use gather::total;
 pub use listener::{Listener, Open, Stream, plainly};
 pub use state::{About, Monitor};
 #[cfg(feature = "fuzzing")]

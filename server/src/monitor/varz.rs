@@ -1,6 +1,5 @@
 //! `/varz`: the server as a whole.
 
-use super::gather;
 use super::json::Float;
 use super::shape::{ByKind, DiskWaits, Petrel, Traffic, Unconfigured, Varz};
 use super::state::{About, Monitor};
@@ -16,7 +15,7 @@ use std::time::Duration;
 pub fn varz<'a>(monitor: &Monitor, about: &'a About, cores: &[Option<CoreStatistics>]) -> Varz<'a> {
     let options = &about.options;
     let now = Timestamp::now();
-    let sum = gather::total(cores);
+    let sum: CoreStatistics = cores.iter().flatten().sum();
     Varz {
         server_id: &about.server_id,
         server_name: &about.server_name,

@@ -4,8 +4,9 @@ use crate::monitor::accstatz::Amount;
 use crate::monitor::json::Float;
 use crate::monitor::shape::{ByKind, is_zero_unsigned};
 use crate::monitor::time::rfc3339;
-use crate::monitor::{Monitor, json, total};
+use crate::monitor::{Monitor, json};
 use crate::process;
+use petrel_engine::CoreStatistics;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -38,7 +39,7 @@ struct Statistics {
 /// The counters, as JSON.
 pub fn statistics(monitor: &Monitor) -> String {
     let about = monitor.about();
-    let sum = total(&monitor.inquiry().statistics());
+    let sum: CoreStatistics = monitor.inquiry().statistics().iter().flatten().sum();
     let accounts = monitor.inquiry().accounts(None, false);
     let by_kind = |clients: u64| (clients > 0).then_some(ByKind { clients, ..ByKind::default() });
     let sent = Amount { msgs: sum.out_msgs, bytes: sum.out_bytes };
