@@ -70,6 +70,14 @@ pub enum Mutation {
     TracesNotGathered,
     /// Answers that are followed are not followed on the core that knows the requester.
     AnswersNotFollowed,
+    /// Who answers a service that another service led to is noted for that one only.
+    RespondersOfLastServiceOnly,
+    /// A PONG does not wait for what other cores tell of requests that an UNSUB before it has ended.
+    ForsakenNotAwaited,
+    /// A barrier does not wait for what this core told of requests that another core's UNSUB has ended.
+    ForsakenNotForwarded,
+    /// Who is not a responder answers too: any account may publish to the way back of a request.
+    AnswersOfAnyAccount,
     /// The way back of a request stays open when nobody can hear its answer any more.
     ForsakenRequestsStay,
     /// What a client sends while a worker has its handshake is forgotten.
@@ -82,6 +90,18 @@ pub enum Mutation {
     PasswordVerdictIgnored,
     /// An account's connections are counted on each core by itself.
     AccountLimitPerCore,
+    /// Cores other than the first do not tell when a client leaves an account that limits its connections.
+    PlacesKept,
+    /// Clients of an account may do what the server allows, whatever the account does.
+    AccountLimitsIgnored,
+    /// Leave to answer does not end by the number of answers.
+    AnswersUncounted,
+    /// Leave to answer does not end by time.
+    AnswersUntimed,
+    /// Where chance decides what a subject becomes, it decides alike each time.
+    WeightsDrawnOnce,
+    /// A message that was mapped goes out under its old subject as well.
+    MappedAndKept,
     /// A client that sends no CONNECT stays.
     LoginNotTimed,
     /// Subscriptions that a reload forbids stay.
@@ -92,6 +112,12 @@ pub enum Mutation {
     ReviewCountsSessions,
     /// What subscriptions are in other accounts is not looked at again by a reload.
     ReloadKeepsShadows,
+    /// A reload that follows another one forgets subscriptions whose imports that one changed.
+    ReloadForgetsShadows,
+    /// A reload takes away the leave to answer what was received before it.
+    ReloadForgetsReplies,
+    /// Of the clients beyond a limit those go that the first turn comes to.
+    SurplusOfOneTurn,
     /// Requests under way end with a reload.
     ReloadEndsRequests,
     /// The first answer ends a request that has several.

@@ -323,7 +323,7 @@ impl Shard {
             }
             Mail::Passed(token) => self.barrier_passed(token, io),
             Mail::Ended(record) => self.record_ended(from, *record),
-            Mail::Responder(responder) => self.take_responder(&responder.subject, responder.client),
+            Mail::Responder(responder) => self.take_responder(&responder.subject, &responder.client),
             Mail::Empty => self.core_is_empty(from, io),
             Mail::Admit(account, member) => self.decide_admission(account, member, io),
             Mail::Admitted(member, has_room) => self.admission_decided(member, has_room, io),

@@ -10,7 +10,7 @@ accounts {
     exports: [
       { service: "one" }, { service: "shared" }, { service: "many", response_type: stream }, { service: "parts.*.*", response_type: chunked }
       { service: "short", threshold: "400ms", latency: { sampling: 100%, subject: "latency" } }
-      { service: "mapped.*" }
+      { service: "mapped.*" }, { service: "plain" }
     ]
     mappings: { "mapped.*": "made.$1" }
   }
@@ -23,11 +23,16 @@ accounts {
       { service: { account: EXP, subject: "parts.*.*" }, to: "swapped.$2.$1" }
       { service: { account: EXP, subject: "short" } }
       { service: { account: EXP, subject: "mapped.x" } }
+      { service: { account: EXP, subject: "plain" } }
     ]
-    exports: [ { service: "one" }, { service: "short", latency: { sampling: 100%, subject: "latency" } } ]
+    exports: [
+      { service: "one" }, { service: "short", latency: { sampling: 100%, subject: "latency" } }
+      { service: "plain", latency: { sampling: 100%, subject: "latency" } }
+    ]
   }
   THIRD: { users: [ { user: t, password: t } ], imports: [ { service: { account: IMP, subject: "one" }, to: "chained" }
-    { service: { account: IMP, subject: "short" }, to: "chained.short", share: true } ] }
+    { service: { account: IMP, subject: "short" }, to: "chained.short", share: true }
+    { service: { account: IMP, subject: "plain" }, to: "chained.plain" } ] }
 }
 "#;
 
@@ -251,6 +256,15 @@ fn nobody_listens_to_the_answer_any_more() {
     }
 }
 
+/// The next event about a measured request.
+fn told(listener: &mut Wire) -> serde_json::Value {
+    // Upstream leaves a gap where the reply would stand.
+    let line = listener.take_line();
+    let size: usize = line.rsplit(' ').next().expect("a size").parse().expect("a size");
+    let body = listener.take_bytes(size + 2);
+    serde_json::from_slice(&body[..size]).expect("JSON")
+}
+
 /// What a service takes is told in each account on the way, about the client that asked and the one that answered.
 #[test]
 fn services_on_the_way_are_measured_as_well() {
@@ -269,10 +283,7 @@ fn services_on_the_way_are_measured_as_well() {
         requester.expect("MSG inbox 1 1\r\na\r\n");
         // Only the import nearest to the requester shares who that is.
         for (listener, name) in listeners.iter_mut().zip([None, Some("t")]) {
-            let line = listener.take_line();
-            let size: usize = line.rsplit(' ').next().expect("a size").parse().expect("a size");
-            let body = listener.take_bytes(size + 2);
-            let event: serde_json::Value = serde_json::from_slice(&body[..size]).expect("JSON");
+            let event = told(listener);
             assert_eq!(event["status"], 200, "{event}");
             assert_eq!(
                 (&event["requestor"]["acc"], event["requestor"]["name"].as_str()),
@@ -289,6 +300,30 @@ fn services_on_the_way_are_measured_as_well() {
     }
 }
 
+/// The service that is measured leads to one that is not: who answers that is told all the same, wherever it is.
+#[test]
+fn who_answers_behind_a_measured_service_is_told() {
+    let server = start();
+    let mut listener = connect(&server, "i");
+    subscribe(&mut listener, "latency");
+    for mut responder in crowd(&server, "e") {
+        subscribe(&mut responder, "plain");
+        for mut requester in crowd(&server, "t") {
+            subscribe(&mut requester, "inbox");
+            publish(&mut requester, "chained.plain", "inbox", "q");
+            let back = way_back(&responder.take_message());
+            publish(&mut responder, &back, "", "a");
+            requester.expect("MSG inbox 1 1\r\na\r\n");
+            let event = told(&mut listener);
+            assert_eq!((&event["status"], &event["requestor"]["acc"]), (&200.into(), &"THIRD".into()));
+            let responder = &event["responder"];
+            assert_eq!((&responder["acc"], &responder["name"]), (&"EXP".into(), &"e".into()), "{event}");
+        }
+        responder.send("UNSUB 1\r\n");
+        responder.sync();
+    }
+}
+
 #[test]
 fn what_services_take_is_told() {
     let server = start();
@@ -296,13 +331,6 @@ fn what_services_take_is_told() {
     let mut listener = connect(&server, "e");
     subscribe(&mut listener, "latency");
     subscribe(&mut requester, "inbox");
-    let told = |listener: &mut Wire| -> serde_json::Value {
-        // Upstream leaves a gap where the reply would stand.
-        let line = listener.take_line();
-        let size: usize = line.rsplit(' ').next().expect("a size").parse().expect("a size");
-        let body = listener.take_bytes(size + 2);
-        serde_json::from_slice(&body[..size]).expect("JSON")
-    };
     let status = |event: &serde_json::Value| {
         assert_eq!(event["type"], "io.nats.server.metric.v1.service_latency");
         assert_eq!(event["requestor"]["acc"], "IMP");

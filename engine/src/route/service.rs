@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Services that lead to services: no further than this. Cycles are refused when imports are compiled; mappings can
 /// still lead in circles.
-const CHAIN_MAX: usize = 16;
+pub(super) const CHAIN_MAX: usize = 16;
 
 /// Tokens of the requests that one message became.
 pub(crate) type Requests = SmallVec<[u64; 2]>;
@@ -272,7 +272,7 @@ impl Shard {
 
     pub(super) fn reply_subject(&self, token: u64) -> Vec<u8> {
         let mut subject = self.pending_replies.subject(token);
-        if self.pending_replies.get(token).is_some_and(|pending| pending.measured.is_some()) {
+        if self.pending_replies.get(token).is_some_and(Pending::wants_responder) {
             // Upstream writes eight letters of its id here.
             subject.extend_from_slice(b".");
             subject.extend_from_slice(&self.pending_replies.server_mark());

@@ -27,17 +27,16 @@ impl Shard {
             return false;
         }
         let (importer, reply) = (pending.importer, Rc::clone(&pending.reply));
-        let is_measured = pending.measured.is_some();
+        let wants_responder = pending.wants_responder();
         let is_last = pending.response == ResponseType::Singleton || message.bytes.is_empty();
         let is_last = is_last || self.is_mutated(Mutation::AnswersEndEarly);
         let is_last = is_last && !self.is_mutated(Mutation::AnsweredTwice);
-        if is_measured && origin.core == self.core.0 {
+        if wants_responder && origin.core == self.core.0 {
             let responder = self.sessions.get(origin.session).map(|session| self.client_info(session, true));
             if let Some(responder) = responder {
-                self.take_responder(message.subject, responder);
+                self.take_responder(message.subject, &responder);
             }
         }
-        self.pass_responder_on(token, &reply);
         let done = if is_last { self.pending_replies.remove(token) } else { None };
         let back = message.reply.map(|reply| {
             // The responder asks in its answer: whoever answers that is led back to it.
@@ -68,16 +67,6 @@ impl Shard {
             None => drop(self.pending_replies.remove(token)),
         }
         received
-    }
-
-    /// An answer that goes on to the way back of another request answers that as well.
-    fn pass_responder_on(&mut self, token: u64, reply: &[u8]) {
-        let measured = self.pending_replies.get(token).and_then(|pending| pending.measured.as_ref());
-        if let Some(responder) = measured.and_then(|measured| measured.responder.clone())
-            && service_reply::is_measured(reply)
-        {
-            self.take_responder(reply, responder);
-        }
     }
 
     /// Notes that a followed answer goes to another account; it is followed no further, as upstream's. Returns the

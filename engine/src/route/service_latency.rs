@@ -1,9 +1,11 @@
 //! How long services take: events in the exporter's account (reference: security.md, section 6, "Latency metric").
 
 use super::client_info::ClientInfo;
-use super::service_reply::Pending;
+use super::service::CHAIN_MAX;
+use super::service_reply::{self, Pending};
 use crate::account::AccountId;
 use crate::mail::{Mail, Message};
+use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_config::Latency;
 use petrel_protocol::headers;
@@ -11,6 +13,7 @@ use petrel_protocol::timestamp::rfc3339;
 use petrel_runtime::{Io, Monotonic, WallTime};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Headers by name, in the form that Go gives to names of headers.
@@ -132,13 +135,21 @@ impl Shard {
         self.publish_internally(exporter, &message, io)
     }
 
-    /// Another core tells who answers a measured request of this one.
-    pub(crate) fn take_responder(&mut self, subject: &[u8], responder: ClientInfo) {
-        if let Some(token) = self.pending_replies.token(subject)
-            && let Some(measured) =
-                self.pending_replies.get_mut(token).and_then(|pending| pending.measured.as_mut())
-        {
-            measured.responder = Some(responder);
+    /// Notes who answers a request of this core: its own client, or one that another core has told of. Who answers a
+    /// service that led to another one answers the first as well.
+    pub(crate) fn take_responder(&mut self, subject: &[u8], responder: &ClientInfo) {
+        let mut subject: Rc<[u8]> = subject.into();
+        let lengths = if self.is_mutated(Mutation::RespondersOfLastServiceOnly) { 1 } else { CHAIN_MAX };
+        for _ in 0..lengths {
+            let Some(token) = self.pending_replies.token(&subject) else { return };
+            let Some(pending) = self.pending_replies.get_mut(token) else { return };
+            if let Some(measured) = &mut pending.measured {
+                measured.responder = Some(responder.clone());
+            }
+            if !service_reply::is_measured(&pending.reply) {
+                return;
+            }
+            subject = Rc::clone(&pending.reply);
         }
     }
 

@@ -25,7 +25,7 @@ const TOKENS: u64 = 62_u64.pow(6);
 /// Of the first six digits, those that name the core. The others name the server.
 const CORE_DIGITS: usize = 2;
 const SERVERS: u64 = 62_u64.pow(4);
-/// Digits that name the server behind the token of a measured request.
+/// Digits that name the server behind the token of a request whose responder matters.
 const MARK_DIGITS: usize = 8;
 /// Bytes of a reply subject without what may follow behind another dot.
 const SUBJECT_BYTES: usize = PREFIX.len() + TOKEN_DIGITS + 1 + TOKEN_DIGITS;
@@ -67,6 +67,11 @@ impl Pending {
             fingerprint: 0,
             measured: None,
         }
+    }
+
+    /// Whether it matters who answers: it is measured, or its answer goes on to a request that is.
+    pub(crate) fn wants_responder(&self) -> bool {
+        self.measured.is_some() || is_measured(&self.reply)
     }
 }
 
@@ -111,7 +116,7 @@ pub(crate) fn owner(subject: &[u8]) -> Option<u16> {
     u16::try_from(number(&rest[..CORE_DIGITS])?).ok()
 }
 
-/// Whether a reply subject says that the request is measured.
+/// Whether a reply subject says that the request is measured, or one that its answer goes on to.
 pub(crate) fn is_measured(subject: &[u8]) -> bool {
     subject.ends_with(b".T") && owner(subject).is_some()
 }
