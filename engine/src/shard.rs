@@ -285,12 +285,7 @@ impl Shard {
     fn mail(&mut self, from: CoreId, mail: Mail, io: &mut Io<'_, Mail>) {
         match mail {
             Mail::Connection(handoff) => self.take_in(*handoff, io),
-            Mail::Interest(changes) => {
-                for (account, change) in changes {
-                    self.note_interest(account, &change);
-                    self.accounts[account.index()].interest.apply(from.index(), change);
-                }
-            }
+            Mail::Interest(changes) => self.take_interest(from, changes, io),
             Mail::Envelopes(mut batch) => {
                 self.deliver_batch(from, &batch, io);
                 if batch.posted_bytes > 0 {

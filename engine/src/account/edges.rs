@@ -54,6 +54,8 @@ pub(crate) struct Edges {
     pub(crate) streams: Vec<Arc<StreamImport>>,
     /// What it asks of others.
     pub(crate) services: Vec<Arc<ServiceImport>>,
+    /// Whether one of those services is measured.
+    pub(crate) measures: bool,
     /// Where traces of messages with a sampled parent go.
     pub(crate) message_trace: Option<config::MessageTrace>,
 }
@@ -97,6 +99,9 @@ pub(super) fn compile(options: &config::Options, directory: &Directory) -> Resul
     }
     if has_system_account {
         compilation.add_system_services(options, directory.system());
+    }
+    for edges in &mut compilation.edges {
+        edges.measures = edges.services.iter().any(|import| import.service.latency.is_some());
     }
     Ok(compilation.edges)
 }

@@ -1,4 +1,5 @@
-//! What a core sends to third cores because of another core's mail: the answers of services, and events about them.
+//! What a core sends to third cores because of another core's mail: the answers of services, and events about them and
+//! about requests that an UNSUB there has ended.
 //!
 //! A PONG says that everything its client did before has taken effect on all cores. The client's core knows of its own
 //! envelopes only, so the core that sent something on answers a barrier no earlier than that is handled as well. What is
@@ -43,13 +44,17 @@ impl Forwards {
 impl Shard {
     /// Something went to other cores because of what a client did, beside the envelopes of its own message.
     pub(crate) fn note_forward(&mut self, origin: &Origin) {
-        if self.is_mutated(Mutation::ForwardsNotAwaited) {
-            return;
-        }
         if origin.core != self.core.0 {
-            self.forwards.caused_by |= 1 << origin.core;
-        } else {
+            self.note_forward_for(CoreId(origin.core));
+        } else if !self.is_mutated(Mutation::ForwardsNotAwaited) {
             self.note_consequence(origin.session, origin.cid);
+        }
+    }
+
+    /// As [`Shard::note_forward`], of any client of another core.
+    pub(super) fn note_forward_for(&mut self, core: CoreId) {
+        if !self.is_mutated(Mutation::ForwardsNotAwaited) {
+            self.forwards.caused_by |= 1 << core.0;
         }
     }
 

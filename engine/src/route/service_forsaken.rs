@@ -9,7 +9,7 @@ use crate::mail::Mail;
 use crate::mutation::Mutation;
 use crate::shard::Shard;
 use petrel_protocol::subject;
-use petrel_runtime::Io;
+use petrel_runtime::{CoreId, Io};
 
 impl Shard {
     /// Interest of an account changed, on whatever core: when it ended, its requests are looked at before the turn ends.
@@ -17,6 +17,40 @@ impl Shard {
     pub(crate) fn note_interest(&mut self, account: AccountId, change: &InterestChange) {
         if !self.pending_replies.is_empty() && change.is_end() {
             self.ended_interest.push((account, change.clone()));
+        }
+    }
+
+    /// Interest of another core's clients changed.
+    pub(crate) fn take_interest(
+        &mut self,
+        from: CoreId,
+        changes: Vec<(AccountId, InterestChange)>,
+        io: &mut Io<'_, Mail>,
+    ) {
+        for (account, change) in changes {
+            self.note_interest(account, &change);
+            self.accounts[account.index()].interest.apply(from.index(), change);
+        }
+        if !self.ended_interest.is_empty()
+            && self.end_forsaken(io)
+            && !self.is_mutated(Mutation::ForsakenNotForwarded)
+        {
+            self.note_forward_for(from);
+        }
+    }
+
+    /// A client of this core gave up a subscription. Where services are measured, another core may tell third ones of
+    /// requests that end by that: the client's next PONG waits until they have heard.
+    pub(crate) fn note_unsubscribed(&mut self, key: u32, account: AccountId) {
+        if self.core_count == 1
+            || !self.accounts[account.index()].edges.measures
+            || self.is_mutated(Mutation::ForsakenNotAwaited)
+        {
+            return;
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.reached_out = true;
+            session.awaits_returns = true;
         }
     }
 

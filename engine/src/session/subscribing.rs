@@ -105,7 +105,10 @@ impl Shard {
             let max = max.unwrap_or(0);
             match subscriptions.get_mut(found) {
                 Some(subscription) if max > subscription.delivered => subscription.set_max(max),
-                _ => self.remove_subscription(account, found),
+                _ => {
+                    self.remove_subscription(account, found);
+                    self.note_unsubscribed(key, account);
+                }
             }
             if !self.ended_interest.is_empty() && self.end_forsaken(io) {
                 self.note_consequence(key, cid);
