@@ -164,13 +164,15 @@ impl Shard {
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         let member = Member { core: self.core, session: key, cid: session.cid };
         let account = login.identity.account();
-        let Some(limit) = self.options.directory.connections_max(account) else {
+        let is_counted = session.counted_in == Some(account);
+        if !is_counted {
+            // Whoever logs in anew makes room where it was, also when it goes where nobody counts.
+            self.leave_account(key, io);
+        }
+        let limit = self.options.directory.connections_max(account);
+        let Some(limit) = limit.filter(|_| !is_counted) else {
             return self.enter(key, login, io);
         };
-        if session.counted_in == Some(account) {
-            return self.enter(key, login, io);
-        }
-        self.leave_account(key, io);
         if let Some(session) = self.sessions.get_mut(key) {
             session.counted_in = Some(account);
         }
