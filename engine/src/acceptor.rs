@@ -52,16 +52,17 @@ impl Acceptor {
         (CoreId(u16::try_from(fewest).unwrap_or(0)), cid)
     }
 
-    /// How many of each core's connections are beyond the limit of all: taken from the core that has most.
-    pub(crate) fn excess(&self, limit: usize) -> Vec<usize> {
+    /// The cores that have connections beyond the limit of all, and how many each may keep: those go first that the core
+    /// with most has.
+    pub(crate) fn kept(&self, limit: u64) -> Vec<(CoreId, usize)> {
         let mut left: Vec<u64> = self.connections.clone();
-        let mut shares = vec![0; left.len()];
-        for _ in limit..usize::try_from(self.total()).unwrap_or(usize::MAX) {
+        for _ in limit..self.total() {
             let most = (0..left.len()).max_by_key(|core| left[*core]).unwrap_or(0);
             left[most] -= 1;
-            shares[most] += 1;
         }
-        shares
+        let cores = (0..).map(CoreId).zip(left.iter().zip(&self.connections));
+        let fewer = cores.filter(|(_, (kept, now))| kept < now);
+        fewer.map(|(core, (kept, _))| (core, usize::try_from(*kept).unwrap_or(usize::MAX))).collect()
     }
 
     fn total(&self) -> u64 {

@@ -24,6 +24,7 @@ mod session;
 mod shard;
 mod snapshot;
 mod sums;
+mod surplus;
 mod system;
 pub mod transport;
 

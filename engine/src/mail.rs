@@ -48,8 +48,9 @@ pub enum Mail {
     Left(AccountId, u64),
     /// A client has to go because its account has too many; from core 0.
     Pruned(Member),
-    /// So many of the receiver's newest clients have to go because the server has too many; from core 0.
-    CloseNewest(usize),
+    /// So many of the receiver's clients may stay, and newer ones have to go, because the server has too many; from
+    /// core 0. Not how many have to go: core 0 may not have heard yet of some that have gone.
+    KeepOldest(usize),
 }
 
 /// A connection on its way to its core.

@@ -19,6 +19,7 @@ use crate::session::client::Session;
 use crate::session::keepalive::TimerKind;
 use crate::session::outbound::BufferPool;
 use crate::session::rights::RightsByUser;
+use crate::surplus::Surplus;
 use crate::system::SystemQueue;
 use crate::transport::{HandshakeJob, Scratch};
 use hashbrown::HashMap;
@@ -126,6 +127,8 @@ pub struct Shard {
     pub(crate) system: SystemQueue,
     /// Sessions that a reload has looked at, while it lasts.
     pub(crate) review: Option<Box<Review>>,
+    /// Clients that have to go because there are too many, while there are.
+    pub(crate) surplus: Option<Box<Surplus>>,
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::mutation::Mutation>,
     #[cfg(feature = "mutations")]
@@ -183,6 +186,7 @@ impl Shard {
             is_ending: false,
             system: SystemQueue::new(options.system_notices_max),
             review: None,
+            surplus: None,
             options,
             core,
             core_count,
@@ -329,7 +333,7 @@ impl Shard {
                 }
             }
             Mail::Pruned(member) => self.pruned(member, io),
-            Mail::CloseNewest(count) => self.close_newest(count, io),
+            Mail::KeepOldest(kept) => self.keep_oldest(kept, io),
         }
     }
 

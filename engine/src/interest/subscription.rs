@@ -166,11 +166,6 @@ impl Subscriptions {
         self.arena.get(unmarked(key).0)
     }
 
-    /// The keys of all, shadows included.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
-        self.arena.iter().map(|(key, _)| key)
-    }
-
     /// A subscription to change.
     #[inline]
     pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Subscription> {

@@ -30,6 +30,8 @@ pub(crate) enum TimerKind {
     ServiceReplies,
     /// More sessions are looked at after a reload.
     Review,
+    /// More clients are closed because there are too many.
+    Surplus,
 }
 
 /// Kind in the upper 8 bits, then 24 bits of the connection id as a guard, then the session's key.
@@ -88,6 +90,10 @@ impl Shard {
         }
         if due == token(TimerKind::Review, 0, crate::shard::NO_SESSION) {
             self.go_on_reviewing(io);
+            return;
+        }
+        if due == token(TimerKind::Surplus, 0, crate::shard::NO_SESSION) {
+            self.go_on_closing(io);
             return;
         }
         // A timer may have been due in the same turn in which its session ended.

@@ -164,56 +164,32 @@ impl Shard {
         let Some(acceptor) = self.acceptor.as_mut() else { return };
         acceptor.admissions.enroll(account, member);
         let excess = acceptor.admissions.prune(account, limit);
-        self.prune_members(excess, io);
+        self.close_members(excess, io);
     }
 
-    fn prune_members(&mut self, members: Vec<Member>, io: &mut Io<'_, Mail>) {
-        for member in members {
-            if member.core == self.core {
-                self.pruned(member, io);
-            } else {
-                io.mail(member.core, Mail::Pruned(member));
-            }
+    /// Has the core of a client close it, because its account has too many.
+    pub(crate) fn prune(&mut self, member: Member, io: &mut Io<'_, Mail>) {
+        if member.core == self.core {
+            self.pruned(member, io);
+        } else {
+            io.mail(member.core, Mail::Pruned(member));
         }
     }
 
     /// Core 0 looks at the limits of connections: the server's, and those of accounts.
     pub(crate) fn enforce_connection_limits(&mut self, io: &mut Io<'_, Mail>) {
         let directory = self.options.directory.clone();
-        let limit = usize::try_from(self.options.limits.connections_max).unwrap_or(0);
+        let limit = u64::try_from(self.options.limits.connections_max).unwrap_or(0);
         let Some(acceptor) = self.acceptor.as_mut() else { return };
         let members = acceptor.admissions.set_limits(|account| directory.connections_max(account));
-        let shares = acceptor.excess(limit);
-        self.prune_members(members, io);
-        for (core, count) in (0..).map(CoreId).zip(shares) {
-            if count == 0 {
-                continue;
-            }
+        let kept_by_core = acceptor.kept(limit);
+        self.close_members(members, io);
+        for (core, kept) in kept_by_core {
             if core == self.core {
-                self.close_newest(count, io);
+                self.keep_oldest(kept, io);
             } else {
-                io.mail(core, Mail::CloseNewest(count));
+                io.mail(core, Mail::KeepOldest(kept));
             }
-        }
-    }
-
-    /// Closes clients because the server has too many. Those that are on their way out count.
-    pub(crate) fn close_newest(&mut self, count: usize, io: &mut Io<'_, Mail>) {
-        let is_closing = |phase: Phase| matches!(phase, Phase::Closing(_));
-        let closing = self.sessions.iter().filter(|(_, session)| is_closing(session.phase)).count();
-        let mut open: Vec<(u64, u32)> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| !is_closing(session.phase))
-            .map(|(key, session)| (session.cid, key))
-            .collect();
-        open.sort_unstable_by(|one, other| other.cmp(one));
-        for (_, key) in open.into_iter().take(count.saturating_sub(closing)) {
-            if let Some(session) = self.sessions.get(key) {
-                tracing::error!("{} - maximum connections exceeded", session.label());
-            }
-            let error = ProtocolError::MaximumConnectionsExceeded;
-            self.fail(key, Some(&error), ClosedReason::MaximumConnectionsExceeded, io);
         }
     }
 }

@@ -117,13 +117,4 @@ impl Shard {
         counters.out_msgs += messages;
         counters.out_bytes += bytes;
     }
-
-    /// The imports of an account are others now: its subscriptions get or lose their shadows.
-    pub(crate) fn cast_all_shadows(&mut self, account: AccountId) {
-        let subscriptions = self.accounts[account.index()].interest.subscriptions();
-        let all: Vec<u32> = subscriptions.keys().collect();
-        for subscription in all {
-            self.cast_shadows(account, subscription);
-        }
-    }
 }
