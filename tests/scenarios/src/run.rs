@@ -9,7 +9,7 @@ use crate::script::{Poke, Script, Stage};
 use crate::stand_in::Begin;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use petrel_config::HandshakeFirst;
-use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Order, Shard};
+use petrel_engine::{ConnectionQuery, ConnectionSnapshot, CoreStatistics, Notice, Options, Order, Shard};
 use petrel_runtime::sim::{NodeHandle, World};
 use std::cell::{Ref, RefCell, RefMut};
 use std::net::{IpAddr, SocketAddr};
@@ -263,6 +263,35 @@ impl<S: Script> Run<S> {
             .collect();
         self.must(PATIENCE, "the cores' answers", |_| answers.iter().all(|answer| !answer.is_empty()));
         answers.iter().filter_map(|answer| answer.try_recv().ok()).collect()
+    }
+
+    /// Goes over to other options, in the two steps that the control plane takes.
+    pub fn reload(&mut self, options: Options) {
+        self.prepare_reload(options);
+        let options = Arc::new(self.plan.server.clone());
+        self.ask(|done| Order::Reload(Arc::clone(&options), done));
+    }
+
+    /// As [`Run::reload`], when a core has begun with these options a while before and the control plane has given that
+    /// up: the later reload overtakes the earlier, and who waits for the earlier is told as well.
+    pub fn reload_anew(&mut self, options: Options, ahead: Duration) {
+        self.prepare_reload(options);
+        let options = Arc::new(self.plan.server.clone());
+        let core = self.play_mut().stage.random.below(self.plan.core_count);
+        let (sender, earlier) = unbounded();
+        self.world.order(self.server, core, Order::Reload(Arc::clone(&options), sender));
+        self.pass(ahead);
+        self.play_mut().stage.ledger.effects.add("reloads that overlap", 1);
+        self.ask(|done| Order::Reload(Arc::clone(&options), done));
+        if earlier.try_recv().is_err() && !self.has_failed() {
+            self.play_mut().stage.ledger.violate("the earlier of two reloads was never told as done");
+        }
+    }
+
+    fn prepare_reload(&mut self, options: Options) {
+        self.plan.server = options.clone();
+        let options = Arc::new(options);
+        self.ask(|done| Order::PrepareReload(Arc::clone(&options), done));
     }
 
     /// The counters of all cores. A panic that was caught breaks the rules.

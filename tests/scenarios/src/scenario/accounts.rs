@@ -1,17 +1,14 @@
 //! Two accounts: one exports a stream and services, the other imports them. Whatever holds within an account holds
 //! between them.
 
+use super::two_accounts::{divide, export, pair, service, service_import, stream_import};
 use super::{Scenario, order};
 use crate::ledger::{Account, Interest};
 use crate::plan::{Plan, let_ask};
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::traffic::{Habits, Traffic, Weights};
-use petrel_config::{
-    Account as ConfiguredAccount, Credential, Export, ExportKind, Import, ResponseType, User,
-};
-use petrel_engine::Directory;
-use std::sync::Arc;
+use petrel_config::{Account as ConfiguredAccount, ExportKind, ResponseType};
 use std::time::Duration;
 
 pub(super) const STREAMS: Scenario = Scenario {
@@ -35,71 +32,19 @@ pub(super) const SERVICE_STREAMS: Scenario = Scenario {
     run: service_streams,
 };
 
-pub(super) fn user(name: &str) -> User {
-    User {
-        credential: Credential::Password { name: name.into(), password: name.into() },
-        permissions: None,
-        connection_types: None,
-    }
-}
-
-pub(super) fn export(subject: &str, kind: ExportKind) -> Export {
-    Export { subject: subject.into(), accounts: None, account_token_position: None, allow_trace: false, kind }
-}
-
-pub(super) fn import(subject: &str, to: &str, is_service: bool) -> Import {
-    Import {
-        account: "EXP".into(),
-        subject: subject.into(),
-        to: Some(to.into()),
-        prefix: None,
-        allow_trace: false,
-        share: false,
-        is_service,
-    }
-}
-
-/// Divides the clients among two accounts.
-fn divide(plan: &mut Plan, account_of: impl Fn(usize) -> Account) {
-    let service = |response| ExportKind::Service { response, threshold: None, latency: None };
-    let exporter = ConfiguredAccount {
-        name: "EXP".into(),
-        users: vec![user("e")],
-        exports: vec![
-            export("pub.>", ExportKind::Stream),
-            export("svc.>", service(ResponseType::Singleton)),
-            export("many.>", service(ResponseType::Stream)),
-        ],
-        ..ConfiguredAccount::default()
-    };
-    let importer = ConfiguredAccount {
-        name: "IMP".into(),
-        users: vec![user("i")],
-        imports: vec![
-            import("pub.>", "in.pub.>", false),
-            import("svc.>", "ask.>", true),
-            import("many.>", "get.>", true),
-        ],
-        ..ConfiguredAccount::default()
-    };
-    assign(plan, vec![exporter, importer], account_of);
-}
-
-/// Gives the server these accounts, one with the user `e` and one with the user `i`, and each client its own.
-pub(super) fn assign(
-    plan: &mut Plan,
-    accounts: Vec<ConfiguredAccount>,
-    account_of: impl Fn(usize) -> Account,
-) {
-    let options = petrel_config::Options { accounts, ..petrel_config::Options::default() };
-    let directory = Directory::compile(&options, None).expect("two accounts that fit together");
-    plan.server.info.auth_required = directory.auth_required();
-    plan.server.directory = Arc::new(directory);
-    for (client, profile) in plan.profiles.iter_mut().enumerate() {
-        profile.account = account_of(client);
-        let name = if profile.account == Account::Exporter { "e" } else { "i" };
-        profile.credentials = format!(",\"user\":\"{name}\",\"pass\":\"{name}\"");
-    }
+/// What the one account exports and the other imports.
+fn accounts() -> Vec<ConfiguredAccount> {
+    let exports = vec![
+        export("pub.>", ExportKind::Stream),
+        export("svc.>", service(ResponseType::Singleton)),
+        export("many.>", service(ResponseType::Stream)),
+    ];
+    let imports = vec![
+        stream_import("pub.>", "in.pub.>"),
+        service_import("svc.>", "ask.>"),
+        service_import("many.>", "get.>"),
+    ];
+    pair(exports, imports)
 }
 
 fn interests(patterns: &[String]) -> Vec<Interest> {
@@ -115,7 +60,7 @@ fn interests(patterns: &[String]) -> Vec<Interest> {
 fn streams(seed: u64, settings: &Settings) -> Outcome {
     let mut random = Random::new(seed, STREAMS.name);
     let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 12));
-    divide(&mut plan, |client| if client.is_multiple_of(2) { Account::Exporter } else { Account::Importer });
+    divide(&mut plan, accounts(), |client| !client.is_multiple_of(2));
     let subjects: Vec<String> = (0..3).map(|number| format!("pub.{number}")).collect();
     let there: Vec<String> = subjects.iter().cloned().chain(["pub.*".to_owned()]).collect();
     let mut here: Vec<String> = subjects.iter().map(|subject| format!("in.{subject}")).collect();
@@ -160,7 +105,7 @@ fn ask(seed: u64, settings: &Settings, scenario: &Scenario, (here, there): (&str
     let mut random = Random::new(seed, scenario.name);
     let mut plan = Plan::drawn(seed, &mut random, &[1, 2, 3, 4], (4, 12));
     plan.world.mail_delay_max = Duration::from_millis(*random.one_of(&[1, 5, 20]));
-    divide(&mut plan, |client| if client.is_multiple_of(2) { Account::Importer } else { Account::Exporter });
+    divide(&mut plan, accounts(), |client| client.is_multiple_of(2));
     let names: Vec<String> = (0..random.within(1..=3)).map(|number| number.to_string()).collect();
     let asked: Vec<String> = names.iter().map(|name| format!("{here}.{name}")).collect();
     // One group, so that each request has one responder.

@@ -2,23 +2,29 @@
 //! of it holds on all cores, or nothing; meanwhile nothing comes twice, and each request has one end.
 
 use super::Scenario;
-use super::accounts::{assign, export, import, user};
-use crate::ledger::{Account, Ledger};
+use super::two_accounts::{divide, export, pair, service, service_import, stream_import, with_accounts};
+use crate::ledger::Ledger;
 use crate::plan::{Plan, let_ask};
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::script::{Hand, Poke, Script};
 use crate::wire::Received;
-use petrel_config::{Account as ConfiguredAccount, ExportKind, ResponseType};
-use petrel_engine::{Directory, Options, Order};
+use petrel_config::{Account, ExportKind, ResponseType};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "import-reloads",
     about: "imports that come and go by reloads hold for all or for nobody, and requests under way are answered",
-    needs: &["imported", "not imported", "answers", "notices", "between reloads", "envelopes"],
+    needs: &[
+        "imported",
+        "not imported",
+        "answers",
+        "notices",
+        "between reloads",
+        "reloads that overlap",
+        "envelopes",
+    ],
     run,
 };
 
@@ -172,22 +178,11 @@ impl Script for Reloads {
     }
 }
 
-fn accounts(with_imports: bool) -> Vec<ConfiguredAccount> {
-    let service = ExportKind::Service { response: ResponseType::Singleton, threshold: None, latency: None };
-    let imports = vec![import("pub.>", "in.pub.>", false), import("svc.>", "ask.>", true)];
-    let exporter = ConfiguredAccount {
-        name: "EXP".into(),
-        users: vec![user("e")],
-        exports: vec![export("pub.>", ExportKind::Stream), export("svc.>", service)],
-        ..ConfiguredAccount::default()
-    };
-    let importer = ConfiguredAccount {
-        name: "IMP".into(),
-        users: vec![user("i")],
-        imports: if with_imports { imports } else { Vec::new() },
-        ..ConfiguredAccount::default()
-    };
-    vec![exporter, importer]
+fn accounts(with_imports: bool) -> Vec<Account> {
+    let exports =
+        vec![export("pub.>", ExportKind::Stream), export("svc.>", service(ResponseType::Singleton))];
+    let imports = vec![stream_import("pub.>", "in.pub.>"), service_import("svc.>", "ask.>")];
+    pair(exports, if with_imports { imports } else { Vec::new() })
 }
 
 /// Takes the imports away or brings them back, as the control plane does it. Whether all went well.
@@ -197,15 +192,13 @@ fn reload(run: &mut Run<Reloads>, with_imports: bool) -> bool {
     if !run.sweep() {
         return false;
     }
-    let accounts = accounts(with_imports);
-    let configured = petrel_config::Options { accounts, ..petrel_config::Options::default() };
-    let previous = &run.plan.server.directory;
-    let directory = Directory::compile(&configured, Some(previous)).expect("accounts that fit together");
-    let options = Options { directory: Arc::new(directory), ..run.plan.server.clone() };
-    run.plan.server = options.clone();
-    let options = Arc::new(options);
-    run.ask(|done| Order::PrepareReload(Arc::clone(&options), done));
-    run.ask(|done| Order::Reload(Arc::clone(&options), done));
+    let options = with_accounts(&run.plan.server, accounts(with_imports));
+    if run.play_mut().stage.random.chance(1, 3) {
+        let ahead = run.play_mut().stage.random.pause(Duration::from_millis(5));
+        run.reload_anew(options, ahead);
+    } else {
+        run.reload(options);
+    }
     // Who has a PONG now has what the reload changed.
     let is_done = run.sweep();
     run.play_mut().script.imports = Some(with_imports);
@@ -221,8 +214,9 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
             let_ask(profile);
         }
     }
-    let account_of = |client| if is_importer(client) { Account::Importer } else { Account::Exporter };
-    assign(&mut plan, accounts(true), account_of);
+    divide(&mut plan, accounts(true), is_importer);
+    // A few subscriptions are looked at in a turn, so that messages come between.
+    plan.reviewed_a_turn = Some(random.within(1..=3));
     let importers = (0..plan.profiles.len()).filter(|client| is_importer(*client)).count();
     let reloads = random.within(2..=5);
     let script =

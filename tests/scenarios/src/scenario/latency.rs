@@ -1,15 +1,15 @@
-//! Each request that is measured is told of exactly once, with what became of it, whichever cores know its parts.
+//! Each request that is measured is told of exactly once, with what became of it and who answered, whichever cores know
+//! its parts.
 
 use super::Scenario;
-use super::accounts::{assign, export, import, user};
+use super::two_accounts::{divide, export, log_in_as, pair, service, service_import, user};
 use super::witness::Witness;
-use crate::ledger::Account;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::script::{Hand, Poke, Script};
 use crate::wire::Received;
-use petrel_config::{Account as ConfiguredAccount, ExportKind, Latency, ResponseType};
+use petrel_config::{Account, ExportKind, Import, Latency, ResponseType};
 use petrel_runtime::Monotonic;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,7 +17,16 @@ use std::time::Duration;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "latency",
     about: "a measured request is told of once: answered, forsaken, without a responder, or too late",
-    needs: &["status 200", "status 408", "status 503", "status 504", "envelopes", "events due"],
+    needs: &[
+        "status 200",
+        "status 408",
+        "status 503",
+        "status 504",
+        "envelopes",
+        "events due",
+        "forsakings due",
+        "answers over two imports",
+    ],
     run,
 };
 
@@ -77,10 +86,14 @@ struct Services {
     left: Vec<usize>,
     /// What the PINGs of a client stand behind.
     confirming: Vec<VecDeque<Done>>,
+    /// What a client PINGs for when it acts next.
+    late: Vec<Vec<Done>>,
     /// Answers that a responder has not written yet.
     to_answer: Vec<VecDeque<usize>>,
     offers: Vec<bool>,
     witness: Witness,
+    /// A third account lies between who asks and who answers.
+    is_chained: bool,
 }
 
 fn is_importer(client: usize) -> bool {
@@ -135,10 +148,20 @@ impl Services {
 
     fn forsake(&mut self, number: usize, hand: &mut Hand<'_>) {
         let request = &mut self.requests[number];
+        if request.is_forsaken {
+            return;
+        }
         request.is_forsaken = true;
         request.is_surely_forsaken = request.way_back.is_some() && request.answered.is_none();
         hand.raw(format!("UNSUB {}\r\n", number + SID + 1).as_bytes());
-        self.confirm(Done::Forsaken(number), hand);
+        if hand.random().chance(1, 2) {
+            self.confirm(Done::Forsaken(number), hand);
+            return;
+        }
+        // The other cores may have handled the UNSUB by then, and not what they told of it.
+        self.late[hand.client].push(Done::Forsaken(number));
+        let pause = hand.random().within(0..=60_000);
+        hand.act_in(Duration::from_micros(pause as u64));
     }
 
     fn answer(&mut self, hand: &mut Hand<'_>) {
@@ -156,6 +179,12 @@ impl Services {
         match (number.and_then(|number| self.requests.get_mut(number)), event["status"].as_u64()) {
             (Some(request), Some(status)) => {
                 request.statuses.push(status);
+                if status == 200 && event["responder"]["user"].as_str() != Some("e") {
+                    hand.stage.ledger.violate(format!("an event does not say who answered: {event}"));
+                }
+                if status == 200 && self.is_chained {
+                    hand.stage.ledger.effects.add("answers over two imports", 1);
+                }
                 hand.stage.ledger.effects.add(&format!("status {status}"), 1);
             }
             _ => hand.stage.ledger.violate(format!("an event of nothing: {event}")),
@@ -200,6 +229,9 @@ impl Script for Services {
 
     fn act(&mut self, hand: &mut Hand<'_>) {
         let client = hand.client;
+        for done in std::mem::take(&mut self.late[client]) {
+            self.confirm(done, hand);
+        }
         if !self.to_answer[client].is_empty() {
             self.answer(hand);
         } else if self.left[client] > 0 {
@@ -244,7 +276,10 @@ impl Script for Services {
         let number = number.and_then(|number| number.parse::<usize>().ok());
         if let Some(number) = number.filter(|number| *number < self.requests.len()) {
             self.requests[number].way_back.clone_from(&received.reply);
-            if hand.random().chance(3, 4) {
+            if hand.random().chance(1, 6) {
+                let hearer = self.requests[number].hearer;
+                hand.stage.poke(hearer, Poke::Script(FORSAKE + number as u32));
+            } else if hand.random().chance(3, 4) {
                 self.to_answer[hand.client].push_back(number);
                 let pause = hand.random().pause(Duration::from_millis(60));
                 hand.act_in(pause);
@@ -264,8 +299,15 @@ impl Script for Services {
                 let asker = self.requests[number].asker;
                 hand.stage.poke(asker, Poke::Script(ASK + number as u32));
             }
-            Some(Done::Forsaken(number)) => self.requests[number].is_gone = true,
-            // Who forsakes a request does not wait until that is told.
+            Some(Done::Forsaken(number)) => {
+                let request = &mut self.requests[number];
+                request.is_gone = true;
+                if request.is_surely_forsaken && request.answered.is_none() {
+                    hand.stage.ledger.effects.add("forsakings due", 1);
+                    self.witness.acknowledged(number);
+                    hand.stage.poke(LISTENER, Poke::Script(LISTEN));
+                }
+            }
             Some(Done::Answered(number)) if !self.requests[number].is_forsaken => {
                 self.witness.acknowledged(number);
                 hand.stage.poke(LISTENER, Poke::Script(LISTEN));
@@ -275,26 +317,29 @@ impl Script for Services {
     }
 }
 
-fn accounts() -> Vec<ConfiguredAccount> {
-    let latency = Latency { sampling_percent: 0, subject: "latency".into() };
-    let service = ExportKind::Service {
+/// The services that are asked for; with `is_chained` a third account lies between, which measures and leads on to
+/// services that nobody measures.
+fn accounts(is_chained: bool) -> Vec<Account> {
+    let measured = ExportKind::Service {
         response: ResponseType::Singleton,
         threshold: Some(THRESHOLD),
-        latency: Some(latency),
+        latency: Some(Latency { sampling_percent: 0, subject: "latency".into() }),
     };
-    let exporter = ConfiguredAccount {
-        name: "EXP".into(),
-        users: vec![user("e")],
-        exports: vec![export("svc.>", service)],
-        ..ConfiguredAccount::default()
+    let asked = service_import("svc.>", "ask.>");
+    if !is_chained {
+        return pair(vec![export("svc.>", measured)], vec![asked]);
+    }
+    let between = Account {
+        name: "MID".into(),
+        users: vec![user("m")],
+        exports: vec![export("svc.>", measured)],
+        imports: vec![service_import("svc.>", "svc.>")],
+        ..Account::default()
     };
-    let importer = ConfiguredAccount {
-        name: "IMP".into(),
-        users: vec![user("i")],
-        imports: vec![import("svc.>", "ask.>", true)],
-        ..ConfiguredAccount::default()
-    };
-    vec![exporter, importer]
+    let unmeasured = export("svc.>", service(ResponseType::Singleton));
+    let mut accounts = pair(vec![unmeasured], vec![Import { account: "MID".into(), ..asked }]);
+    accounts.push(between);
+    accounts
 }
 
 fn run(seed: u64, settings: &Settings) -> Outcome {
@@ -303,17 +348,24 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     for profile in &mut plan.profiles {
         (profile.headers, profile.verbose) = (true, false);
     }
-    let account_of = |client| if is_importer(client) { Account::Importer } else { Account::Exporter };
-    assign(&mut plan, accounts(), account_of);
+    plan.world.mail_delay_max = Duration::from_millis(*random.one_of(&[1, 20, 60]));
+    let is_chained = random.chance(1, 3);
+    divide(&mut plan, accounts(is_chained), is_importer);
+    if is_chained {
+        // Events are published where the service is offered that is measured.
+        log_in_as(&mut plan.profiles[LISTENER], "m");
+    }
     let count = plan.profiles.len();
     let writes = random.within(5..=20);
     let script = Services {
         requests: Vec::new(),
         left: (0..count).map(|client| if client == LISTENER { 0 } else { writes }).collect(),
         confirming: vec![VecDeque::new(); count],
+        late: vec![Vec::new(); count],
         to_answer: vec![VecDeque::new(); count],
         offers: vec![false; count],
         witness: Witness::default(),
+        is_chained,
     };
     let mut run = Run::new(plan, script, random, settings);
     if run.open() {

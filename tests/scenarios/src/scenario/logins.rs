@@ -263,9 +263,7 @@ fn reload(run: &mut Run<Logins>, limit: usize, checks: &mut Vec<PasswordCheck>) 
         .zip(&run.play().script.roles)
         .filter(|(i, r)| **i && **r == Role::Right)
         .count();
-    let options = Arc::new(options(&run.plan.server, limit));
-    run.ask(|done| Order::PrepareReload(Arc::clone(&options), done));
-    run.ask(|done| Order::Reload(Arc::clone(&options), done));
+    run.reload(options(&run.plan.server, limit));
     if !pass(run, SLACK, checks) {
         return;
     }

@@ -20,6 +20,7 @@ mod reloads;
 mod stall;
 mod system_events;
 mod traces;
+mod two_accounts;
 mod witness;
 
 use crate::run::{Outcome, Settings};

@@ -8,7 +8,7 @@ use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::script::{Hand, Poke, Script};
 use petrel_config::{Credential, Permissions, SubjectPermission, User};
-use petrel_engine::{Directory, Options, Order};
+use petrel_engine::{Directory, Options};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,9 +198,7 @@ fn reload(run: &mut Run<Bound>) -> bool {
             }
         }
     }
-    let options = Arc::new(options(&run.plan.server, true));
-    run.ask(|done| Order::PrepareReload(Arc::clone(&options), done));
-    run.ask(|done| Order::Reload(Arc::clone(&options), done));
+    run.reload(options(&run.plan.server, true));
     if !run.sweep() || !run.sweep() {
         return false;
     }

@@ -1,16 +1,17 @@
 //! A reload while clients come, go and write: the server looks at them again a few at a time. Until the reload is told
-//! as done they may have their old rights or the new ones; from then on nobody has the old ones.
+//! as done they may have their old rights or the new ones; from then on nobody has the old ones. Then a further one lets fewer
+//! clients in than are there.
 
 use super::Scenario;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
-use crate::script::{Hand, Script};
-use crossbeam_channel::unbounded;
+use crate::script::{Hand, Poke, Script};
 use petrel_config::{Credential, Permissions, SubjectPermission, User};
-use petrel_engine::{Directory, Options, Order, SubscriptionQuery};
+use petrel_engine::{ConnectionPage, ConnectionQuery, Directory, Options, Order, SubscriptionQuery};
 use petrel_runtime::End;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         "logins during a reload",
         "closings during a reload",
         "reloads that overlap",
+        "clients beyond a limit",
     ],
     run,
 };
@@ -39,6 +41,8 @@ enum Part {
     Before,
     During,
     After,
+    /// Fewer clients may be there than are.
+    Fewer,
 }
 
 /// Clients that all do the same: those of every fourth number are of a user that the reload takes away.
@@ -48,6 +52,8 @@ struct Crowd {
     owed: Vec<BTreeSet<String>>,
     next: usize,
     is_calm: bool,
+    /// Those who had to go because there were too many.
+    surplus: BTreeSet<usize>,
 }
 
 fn is_gone(client: usize) -> bool {
@@ -116,6 +122,10 @@ impl Script for Crowd {
     fn refused(&mut self, text: &str, hand: &mut Hand<'_>) {
         let client = hand.client;
         let effect = match text {
+            "maximum connections exceeded" if self.part == Part::Fewer => {
+                self.surplus.insert(client);
+                "clients beyond a limit"
+            }
             "Authorization Violation" if is_gone(client) => "refused logins",
             _ if text.contains("(sid ") => "removed subscriptions",
             _ if text.starts_with("Permissions Violation for Publish") => "refused messages",
@@ -134,7 +144,7 @@ impl Script for Crowd {
 
     fn ended(&mut self, end: End, hand: &mut Hand<'_>) {
         let client = hand.client;
-        if !is_gone(client) || self.part == Part::Before {
+        if !(is_gone(client) || self.surplus.contains(&client)) || self.part == Part::Before {
             hand.stage.ledger.violate(format!("the connection of client {client} ended: {end:?}"));
         }
         self.owed[client].clear();
@@ -179,7 +189,13 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         profile.credentials = format!(r#","user":"{name}","pass":"p""#);
     }
     let count = plan.profiles.len();
-    let script = Crowd { part: Part::Before, owed: vec![BTreeSet::new(); count], next: 0, is_calm: false };
+    let script = Crowd {
+        part: Part::Before,
+        owed: vec![BTreeSet::new(); count],
+        next: 0,
+        is_calm: false,
+        surplus: BTreeSet::new(),
+    };
     let mut run = Run::new(plan, script, random, settings);
     run.pass(CROWD);
     if !run.has_failed() && reload(&mut run) {
@@ -190,6 +206,9 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         if !run.has_failed() && run.sweep() {
             judge(&mut run);
         }
+        if !run.has_failed() {
+            lower_limit(&mut run);
+        }
         run.statistics();
     }
     run.finish()
@@ -197,18 +216,9 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
 
 /// Goes over to options that take rights away, and looks at once whether somebody still has them.
 fn reload(run: &mut Run<Crowd>) -> bool {
-    let new = Arc::new(options(&run.plan.server, true));
-    run.ask(|done| Order::PrepareReload(Arc::clone(&new), done));
+    let new = options(&run.plan.server, true);
     run.play_mut().script.part = Part::During;
-    let (sender, earlier) = unbounded();
-    let overlaps = run.play_mut().stage.random.chance(1, 3);
-    if overlaps {
-        run.world.order(run.server, 0, Order::Reload(Arc::clone(&new), sender));
-        let pause = run.play_mut().stage.random.pause(PAUSE);
-        run.pass(pause);
-        run.play_mut().stage.ledger.effects.add("reloads that overlap", 1);
-    }
-    run.ask(|done| Order::Reload(Arc::clone(&new), done));
+    reload_or_anew(run, new);
     run.play_mut().script.part = Part::After;
     let query = SubscriptionQuery {
         test: Some(b"watch.*".to_vec()),
@@ -221,10 +231,74 @@ fn reload(run: &mut Run<Crowd>) -> bool {
     if found > 0 {
         play.stage.ledger.violate(format!("{found} subscriptions that are not allowed outlived the reload"));
     }
-    if overlaps && earlier.try_recv().is_err() {
-        play.stage.ledger.violate("the earlier of two reloads was never told as done");
-    }
     play.stage.ledger.violations().is_empty()
+}
+
+fn reload_or_anew(run: &mut Run<Crowd>, new: Options) {
+    if run.play_mut().stage.random.chance(1, 3) {
+        let ahead = run.play_mut().stage.random.pause(PAUSE);
+        run.reload_anew(new, ahead);
+    } else {
+        run.reload(new);
+    }
+}
+
+/// Lets fewer clients in than are there, while some leave: as many stay as may, and of each core the oldest.
+fn lower_limit(run: &mut Run<Crowd>) {
+    let clients = 0..run.plan.profiles.len();
+    let open: Vec<usize> = clients.filter(|client| run.play().stage.open[*client].is_some()).collect();
+    if open.len() < 2 {
+        return;
+    }
+    let placed = placed_clients(run);
+    let limit = run.play_mut().stage.random.within(1..=open.len() - 1);
+    let mut leaving = BTreeSet::new();
+    let leavers = run.play_mut().stage.random.below(3);
+    for _ in 0..leavers {
+        leaving.insert(*run.play_mut().stage.random.one_of(&open));
+    }
+    run.play_mut().script.part = Part::Fewer;
+    for client in &leaving {
+        run.poke(*client, Poke::Leave);
+    }
+    let mut fewer = run.plan.server.clone();
+    fewer.limits.connections_max = limit as i64;
+    reload_or_anew(run, fewer);
+    // The other cores hear of it when the first is done.
+    run.pass(2 * CROWD);
+    if run.has_failed() {
+        return;
+    }
+    let mut play = run.play_mut();
+    let staying = play.stage.open_count();
+    if staying > limit || staying + leaving.len() < limit {
+        let text = format!("{staying} stay where {limit} may, and {} of {} left", leaving.len(), open.len());
+        play.stage.ledger.violate(text);
+    }
+    for (core, cid, client) in &placed {
+        let stays = play.stage.open[*client].is_some();
+        let is_older = |(other_core, other_cid, other): &&(usize, u64, usize)| {
+            other_core == core && other_cid < cid && play.script.surplus.contains(other)
+        };
+        if let Some((_, other, _)) = placed.iter().find(is_older).filter(|_| stays) {
+            let text = format!("connection {cid} stays on core {core}, and {other} had to go");
+            play.stage.ledger.violate(text);
+        }
+    }
+}
+
+/// The core, the connection's id and the number of each client.
+fn placed_clients(run: &mut Run<Crowd>) -> Vec<(usize, u64, usize)> {
+    let query = ConnectionQuery { open: true, ..ConnectionQuery::default() };
+    let pages = run.ask(|answer| Order::Connections(query.clone(), answer));
+    let of_core = |(core, page): (usize, &ConnectionPage)| {
+        let placed = page.connections.iter().filter_map(|connection| match connection.address.ip() {
+            IpAddr::V4(address) => Some((core, connection.cid, usize::from(address.octets()[3]))),
+            IpAddr::V6(_) => None,
+        });
+        placed.collect::<Vec<_>>()
+    };
+    pages.iter().enumerate().flat_map(of_core).collect()
 }
 
 /// Nobody is there any more who may not be, and who wrote what is not allowed was told.

@@ -1,15 +1,15 @@
 //! A followed message has one event, which lists everybody who received it, on whatever core and in whatever account.
 
 use super::Scenario;
-use super::accounts::{assign, export, import, user};
+use super::two_accounts::{divide, export, pair, service, service_import, stream_import};
 use super::witness::Witness;
-use crate::ledger::{Account, Ledger};
+use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::script::{Hand, Poke, Script};
 use crate::wire::Received;
-use petrel_config::{Account as ConfiguredAccount, Export, ExportKind, Import, ResponseType};
+use petrel_config::{Account, Export, ExportKind, Import, ResponseType};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -209,23 +209,10 @@ impl Script for Traces {
     }
 }
 
-fn accounts() -> Vec<ConfiguredAccount> {
-    let service = ExportKind::Service { response: ResponseType::Singleton, threshold: None, latency: None };
-    let service = Export { allow_trace: true, ..export("svc.>", service) };
-    let stream = Import { allow_trace: true, ..import("pub.>", "in.pub.>", false) };
-    let exporter = ConfiguredAccount {
-        name: "EXP".into(),
-        users: vec![user("e")],
-        exports: vec![export("pub.>", ExportKind::Stream), service],
-        ..ConfiguredAccount::default()
-    };
-    let importer = ConfiguredAccount {
-        name: "IMP".into(),
-        users: vec![user("i")],
-        imports: vec![stream, import("svc.>", "ask.>", true)],
-        ..ConfiguredAccount::default()
-    };
-    vec![exporter, importer]
+fn accounts() -> Vec<Account> {
+    let service = Export { allow_trace: true, ..export("svc.>", service(ResponseType::Singleton)) };
+    let stream = Import { allow_trace: true, ..stream_import("pub.>", "in.pub.>") };
+    pair(vec![export("pub.>", ExportKind::Stream), service], vec![stream, service_import("svc.>", "ask.>")])
 }
 
 fn run(seed: u64, settings: &Settings) -> Outcome {
@@ -234,13 +221,7 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
     for profile in &mut plan.profiles {
         (profile.headers, profile.verbose) = (true, false);
     }
-    assign(
-        &mut plan,
-        accounts(),
-        |client| {
-            if is_importer(client) { Account::Importer } else { Account::Exporter }
-        },
-    );
+    divide(&mut plan, accounts(), is_importer);
     let count = plan.profiles.len();
     let writes = random.within(5..=25);
     let script = Traces {
