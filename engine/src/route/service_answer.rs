@@ -23,7 +23,7 @@ impl Shard {
     pub(crate) fn answer(&mut self, origin: &Origin, message: &Message<'_>, io: &mut Io<'_, Mail>) -> bool {
         let Some(token) = self.pending_replies.token(message.subject) else { return false };
         let Some(pending) = self.pending_replies.get(token) else { return false };
-        if pending.exporter != origin.account {
+        if pending.exporter != origin.account && !self.is_mutated(Mutation::AnswersOfAnyAccount) {
             return false;
         }
         let (importer, reply) = (pending.importer, Rc::clone(&pending.reply));

@@ -232,10 +232,12 @@ impl Shard {
 
     /// Takes a session out of the count of its account.
     pub(crate) fn leave_account(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+        let is_kept = self.is_mutated(Mutation::PlacesKept);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let (cid, Some(account)) = (session.cid, session.counted_in.take()) else { return };
         match self.acceptor.as_mut() {
             Some(acceptor) => acceptor.admissions.leave(account, cid),
+            None if is_kept => {}
             None => io.mail(CoreId(0), Mail::Left(account, cid)),
         }
     }
@@ -316,6 +318,7 @@ impl Shard {
     pub(crate) fn payload_max_of(&self, account: AccountId) -> i64 {
         let limit = self.options.directory.accounts().get(account.index()).and_then(|a| a.limits.payload_max);
         let limit = limit.and_then(|limit| i64::try_from(limit).ok());
+        let limit = limit.filter(|_| !self.is_mutated(Mutation::AccountLimitsIgnored));
         match (self.options.limits.payload_max, limit) {
             (server, None) => server,
             (server, Some(account)) if server < 0 => account,

@@ -3,6 +3,7 @@
 use super::operations::Flow;
 use crate::account::Mapped;
 use crate::mail::{Mail, Message};
+use crate::mutation::Mutation;
 use crate::route::trace::may_be_traced;
 use crate::shard::Shard;
 use petrel_runtime::Io;
@@ -11,16 +12,21 @@ impl Shard {
     /// Publishes a message under the subject that its account's mappings give it.
     pub(super) fn publish_mapped(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
+        let is_drawn = !self.is_mutated(Mutation::WeightsDrawnOnce);
         let account = &mut self.accounts[session.account.index()];
         let mut subject = std::mem::take(&mut self.mapped_subject);
         subject.clear();
-        let outcome =
-            account.mapped.map(&account.edges.mappings, message.subject, &mut subject, || io.random());
+        let outcome = account.mapped.map(&account.edges.mappings, message.subject, &mut subject, || {
+            if is_drawn { io.random() } else { 0 }
+        });
         let flow = match outcome {
             Mapped::Same => self.publish_as(key, message, None, io),
             // Upstream publishes what it drops to a subject that nobody can want; so a request is told that nobody
             // received it.
             Mapped::Changed | Mapped::Dropped => {
+                if self.is_mutated(Mutation::MappedAndKept) {
+                    self.publish_as(key, message, None, io);
+                }
                 self.note_mapping(key, message, &subject);
                 self.publish_as(key, &Message { subject: &subject, ..*message }, None, io)
             }

@@ -103,11 +103,16 @@ impl Shard {
     pub(crate) fn grant(&mut self, key: u32, identity: Identity) {
         let rights = self.rights_of(&identity);
         let hasher = self.sid_hasher.clone();
+        let mut responses = rights.as_ref().and_then(|rights| rights.permissions.responses);
+        if let Some(permission) = &mut responses {
+            permission.max = permission.max.filter(|_| !self.is_mutated(Mutation::AnswersUncounted));
+            permission.expires = permission.expires.filter(|_| !self.is_mutated(Mutation::AnswersUntimed));
+        }
+        let is_forgetful = self.is_mutated(Mutation::ReloadForgetsReplies);
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let responses = rights.as_ref().and_then(|rights| rights.permissions.responses);
         match (responses, &mut session.replies) {
-            (Some(permission), Some(replies)) => replies.set_permission(permission),
-            (Some(permission), None) => {
+            (Some(permission), Some(replies)) if !is_forgetful => replies.set_permission(permission),
+            (Some(permission), _) => {
                 session.replies = Some(Box::new(Replies::new(permission, hasher)));
             }
             (None, _) => session.replies = None,

@@ -74,6 +74,7 @@ impl Shard {
         let spec = self.options.directory.accounts().get(account.index());
         let limit = spec.and_then(|spec| spec.limits.subscriptions_max);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|_| !self.is_mutated(Mutation::AccountLimitsIgnored));
         server.unwrap_or(usize::MAX).min(limit.unwrap_or(usize::MAX))
     }
 

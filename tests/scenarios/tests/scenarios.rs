@@ -146,3 +146,28 @@ fn imports_come_and_go_for_all_or_for_nobody() {
 fn each_of_several_answers_arrives() {
     holds("service-streams");
 }
+
+#[test]
+fn leave_to_answer_ends_by_number_and_by_time() {
+    holds("responses");
+}
+
+#[test]
+fn destinations_have_their_shares() {
+    holds("weights");
+}
+
+#[test]
+fn accounts_stay_within_their_limits() {
+    holds("account-limits");
+}
+
+#[test]
+fn what_is_meant_for_one_account_reaches_that_one() {
+    holds("token-positions");
+}
+
+#[test]
+fn the_system_account_is_told_of_what_happens() {
+    holds("system-events");
+}

@@ -8,19 +8,23 @@ mod handshakes;
 mod import_reloads;
 mod lame_duck;
 mod latency;
+mod limits;
 mod logins;
 mod no_responders;
 mod order;
 #[cfg(feature = "mutations")]
 mod panics;
 mod permissions;
+mod positions;
 mod queue_groups;
 #[cfg(feature = "mutations")]
 mod reloads;
+mod responses;
 mod stall;
 mod system_events;
 mod traces;
 mod two_accounts;
+mod weights;
 mod witness;
 
 use crate::run::{Outcome, Settings};
@@ -50,12 +54,16 @@ pub const SCENARIOS: &[Scenario] = &[
     lame_duck::SCENARIO,
     logins::SCENARIO,
     permissions::SCENARIO,
+    responses::SCENARIO,
+    weights::SCENARIO,
+    limits::SCENARIO,
     accounts::STREAMS,
     accounts::SERVICES,
     accounts::SERVICE_STREAMS,
     latency::SCENARIO,
     traces::SCENARIO,
     import_reloads::SCENARIO,
+    positions::SCENARIO,
     handshakes::SCENARIO,
     system_events::SCENARIO,
     #[cfg(feature = "mutations")]
