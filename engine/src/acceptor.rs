@@ -168,3 +168,18 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_the_limit_goes_where_most_are() {
+        let mut acceptor = Acceptor::new(3, 10);
+        acceptor.connections = vec![6, 3, 2];
+        assert_eq!(acceptor.kept(8), [(CoreId(0), 3)]);
+        assert_eq!(acceptor.kept(2), [(CoreId(0), 1), (CoreId(1), 1), (CoreId(2), 0)]);
+        assert_eq!(acceptor.kept(11), []);
+        assert_eq!(acceptor.kept(0).iter().map(|(_, kept)| kept).sum::<usize>(), 0);
+    }
+}

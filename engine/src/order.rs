@@ -194,3 +194,15 @@ impl<'c> Sum<&'c CoreStatistics> for CoreStatistics {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_that_do_not_answer_count_nothing() {
+        let core = CoreStatistics { in_msgs: 2, pending_bytes: 3, ..CoreStatistics::default() };
+        let sum: CoreStatistics = [Some(core.clone()), None, Some(core)].iter().flatten().sum();
+        assert_eq!((sum.in_msgs, sum.pending_bytes, sum.out_msgs), (4, 6, 0));
+    }
+}

@@ -40,7 +40,8 @@ impl Shard {
     }
 
     /// A client of this core gave up a subscription. Where services are measured, another core may tell third ones of
-    /// requests that end by that: the client's next PONG waits until they have heard.
+    /// requests that end by that: the client's next PONG waits until they have heard. A subscription that ends because it
+    /// got its last message makes nobody wait: who published that would have to wait for a third core's third.
     pub(crate) fn note_unsubscribed(&mut self, key: u32, account: AccountId) {
         if self.core_count == 1
             || !self.accounts[account.index()].edges.measures
