@@ -53,22 +53,34 @@ impl Reader {
         map: &Map,
         table: &'static [Key],
         unknown: impl Fn(&str) -> String,
+        read: impl FnMut(&mut Reader, &Entry<'_>),
+    ) {
+        let manner = Manner { unknown: &unknown, is_unfit: &is_of_another_kind };
+        self.block_in(&manner, map, table, read);
+    }
+
+    /// The same in a manner of its own, also about what is not read.
+    pub(crate) fn block_in(
+        &mut self,
+        manner: &Manner<'_>,
+        map: &Map,
+        table: &'static [Key],
         mut read: impl FnMut(&mut Reader, &Entry<'_>),
     ) {
         for (written, node) in in_order(map) {
             let Some(key) = find(table, written) else {
                 if !node.used {
-                    self.error(&node.position, unknown(written));
+                    self.error(&node.position, (manner.unknown)(written));
                 }
                 continue;
             };
+            let entry = Entry { key: key.name(), written: &written.to_lowercase(), node };
+            if key.state != State::Supported && (manner.is_unfit)(self, key, &entry) {
+                continue;
+            }
             match key.state {
-                State::Supported => {
-                    let entry = Entry { key: key.name(), written: &written.to_lowercase(), node };
-                    read(self, &entry);
-                }
+                State::Supported => read(self, &entry),
                 State::Harmless(ignored) => {
-                    self.check_kind(node, key.kind);
                     self.notice(&node.position, format!("{written:?} is ignored: {ignored}"));
                 }
                 State::NotYet(_) if says_off(&node.value) => {}
@@ -98,16 +110,6 @@ impl Reader {
                     None => self.error(&node.position, unknown_field(written)),
                 }
             }
-        }
-    }
-
-    /// The values of keys that are ignored must be of their kind, too.
-    fn check_kind(&mut self, node: &Node, kind: Kind) {
-        match kind {
-            Kind::Text => drop(self.string(node)),
-            Kind::Integer | Kind::Size => drop(self.integer(node)),
-            Kind::Boolean => drop(self.boolean(node)),
-            _ => {}
         }
     }
 
@@ -261,6 +263,24 @@ pub(crate) struct Entry<'n> {
     /// The name that the file uses, in lower case.
     pub(crate) written: &'n str,
     pub(crate) node: &'n Node,
+}
+
+/// How a block speaks of what is not read.
+pub(crate) struct Manner<'m> {
+    /// What is said of a field that nobody knows.
+    pub(crate) unknown: &'m dyn Fn(&str) -> String,
+    /// Whether a key that is ignored, or not there yet, has a value that upstream does not take; says so.
+    pub(crate) is_unfit: &'m dyn Fn(&mut Reader, &'static Key, &Entry<'_>) -> bool,
+}
+
+/// The values of keys that are ignored must be of their kind, too.
+fn is_of_another_kind(reader: &mut Reader, key: &'static Key, entry: &Entry<'_>) -> bool {
+    match (key.state, key.kind) {
+        (State::Harmless(_), Kind::Text) => reader.string(entry.node).is_none(),
+        (State::Harmless(_), Kind::Integer | Kind::Size) => reader.integer(entry.node).is_none(),
+        (State::Harmless(_), Kind::Boolean) => reader.boolean(entry.node).is_none(),
+        _ => false,
+    }
 }
 
 /// What is said of a field that nobody knows.

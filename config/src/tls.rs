@@ -1,9 +1,9 @@
 //! `tls { }`. Files are named here; who opens them tells what is wrong with them.
 
 use crate::duration::parse_duration;
-use crate::keys;
+use crate::keys::{self, Key};
 use crate::options::{CertificateFiles, HandshakeFirst, TlsOptions};
-use crate::reader::{Entry, Reader};
+use crate::reader::{Entry, Manner, Reader};
 use crate::tls_names::{CIPHER_SUITES, CURVES, names};
 use crate::value::{Node, Position, Value, in_order};
 use std::time::Duration;
@@ -27,7 +27,8 @@ pub(crate) fn tls(reader: &mut Reader, node: &Node) -> Option<TlsOptions> {
     let map = reader.map(node)?;
     let mut found = Found::default();
     let unknown = |written: &str| format!("error parsing tls config, unknown field {written:?}");
-    reader.block_saying(map, keys::TLS, unknown, |reader, entry| {
+    let manner = Manner { unknown: &unknown, is_unfit: &is_unfit };
+    reader.block_in(&manner, map, keys::TLS, |reader, entry| {
         let taken = found.files(reader, entry)
             || found.trust(reader, entry)
             || found.handshake(reader, entry)
@@ -35,6 +36,38 @@ pub(crate) fn tls(reader: &mut Reader, node: &Node) -> Option<TlsOptions> {
         debug_assert!(taken, "tls key {} is supported but not read", entry.key);
     });
     found.finish(reader, &node.position)
+}
+
+/// Whether what is not read of the block has a value that upstream does not take; tells it in upstream's words.
+fn is_unfit(reader: &mut Reader, _: &'static Key, entry: &Entry<'_>) -> bool {
+    let text = match (entry.key, &entry.node.value) {
+        ("insecure" | "cert_match_skip_invalid", Value::Boolean(_))
+        | ("ocsp_peer", Value::Boolean(_) | Value::Map(_)) => return false,
+        ("insecure", _) => "error parsing tls config, expected 'insecure' to be a boolean",
+        ("cert_match_skip_invalid", _) => "expected 'cert_match_skip_invalid' to be a boolean",
+        // Upstream names the type that it would have liked.
+        ("ocsp_peer", _) => "error parsing ocsp peer config: unsupported type map[string]interface {}",
+        ("cert_match_by", Value::String(by)) if is_windows_match(by) => return false,
+        ("cert_match_by", Value::String(by)) if !by.is_empty() => "cert match by type not implemented",
+        ("cert_match_by", _) => "expected 'cert_match_by' to be a valid non-empty string",
+        ("cert_match", Value::String(name)) if !name.is_empty() => return false,
+        ("cert_match", _) => "expected 'cert_match' to be a valid non-empty string",
+        // What is no list counts for none.
+        ("ca_certs_match", Value::Array(names)) if !names.iter().all(is_text) => {
+            "error parsing ca_cert_match: unsupported type *conf.token where string is expected"
+        }
+        _ => return false,
+    };
+    reader.error(&entry.node.position, text);
+    true
+}
+
+fn is_text(node: &Node) -> bool {
+    matches!(node.value, Value::String(_))
+}
+
+fn is_windows_match(by: &str) -> bool {
+    ["issuer", "subject", "thumbprint"].iter().any(|known| by.eq_ignore_ascii_case(known))
 }
 
 impl Found {
@@ -164,10 +197,12 @@ fn certificates(reader: &mut Reader, node: &Node) -> Vec<CertificateFiles> {
     };
     let mut certificates = Vec::with_capacity(elements.len());
     for element in elements {
-        match &element.value {
-            Value::Map(_) => certificates.extend(certificate(reader, element)),
-            other => reader.error(&element.position, unsupported(other.kind())),
-        }
+        let Value::Map(_) = &element.value else {
+            reader.error(&element.position, unsupported(element.value.kind()));
+            break;
+        };
+        let Some(certificate) = certificate(reader, element) else { break };
+        certificates.push(certificate);
     }
     certificates
 }

@@ -71,7 +71,9 @@ impl Value {
             Value::Float(number) => number.to_string(),
             Value::Boolean(boolean) => boolean.to_string(),
             Value::DateTime(text) => format!("{} +0000 UTC", text.replace('T', " ").trim_end_matches('Z')),
+            Value::Array(elements) if elements.is_empty() => "[]".to_owned(),
             Value::Array(_) => "an array".to_owned(),
+            Value::Map(map) if map.is_empty() => "map[]".to_owned(),
             Value::Map(_) => "a map".to_owned(),
         }
     }
