@@ -7,6 +7,7 @@ use crate::session::client::Session;
 use crate::session::closed::ClosedConnections;
 use crate::shard::Shard;
 use crate::snapshot::ConnectionSnapshot;
+use crate::transport::Ends;
 use petrel_protocol::client::{ClosedReason, ProtocolError, ServerInfo};
 use petrel_runtime::{CoreId, Io, ListenOptions, ListenerId, Monotonic, SocketId};
 use std::time::Duration;
@@ -119,9 +120,9 @@ impl Shard {
     /// This core gets a connection.
     pub(crate) fn take_in(&mut self, handoff: Handoff, io: &mut Io<'_, Mail>) {
         let Handoff { detached, cid, refused } = handoff;
-        let peer = detached.peer;
+        let ends = Ends { local: detached.local, peer: detached.peer };
         let socket = io.attach(detached);
-        let key = self.sessions.insert(Session::new(cid, socket, peer, io.now(), io.wall_clock()));
+        let key = self.sessions.insert(Session::new(cid, socket, ends.peer, io.now(), io.wall_clock()));
         let slot = socket.slot as usize;
         if self.session_by_slot.len() <= slot {
             self.session_by_slot.resize(slot + 1, crate::shard::NO_SESSION);
@@ -144,7 +145,7 @@ impl Shard {
             let error = ProtocolError::MaximumConnectionsExceeded;
             self.fail(key, Some(&error), ClosedReason::MaximumConnectionsExceeded, io);
         } else {
-            self.begin(key, io);
+            self.begin(key, ends, io);
         }
         io.resume_read(socket);
     }

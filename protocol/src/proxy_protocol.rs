@@ -116,6 +116,11 @@ pub fn missing(data: &[u8]) -> &'static str {
     }
 }
 
+/// Whether these bytes do not say yet which version of the header begins with them.
+pub fn is_undecided(data: &[u8]) -> bool {
+    data.len() < SIGNATURE_START_BYTES
+}
+
 /// Whether a connection that ends with these bytes was cut off within what upstream reads at once.
 pub fn is_cut(data: &[u8]) -> bool {
     match data.len() {

@@ -1,6 +1,6 @@
 //! What comes before a client's first verb and is not TLS: INFO, the PROXY header, the choice between TLS and plain.
 
-use super::{Stage, Transport};
+use super::{Ends, Stage, Transport};
 use crate::mail::Mail;
 use crate::session::keepalive::TimerKind;
 use crate::shard::Shard;
@@ -17,7 +17,7 @@ pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
 
 impl Shard {
     /// Greets a new connection and begins its clock, or what comes before both.
-    pub(crate) fn begin(&mut self, key: u32, io: &mut Io<'_, Mail>) {
+    pub(crate) fn begin(&mut self, key: u32, ends: Ends, io: &mut Io<'_, Mail>) {
         if self.options.tls.is_none() && !self.options.proxy_protocol {
             self.greet(key, io);
             self.start_clock(key, io);
@@ -26,7 +26,7 @@ impl Shard {
         let is_first = self.options.tls.as_ref().is_some_and(|tls| tls.first != HandshakeFirst::No);
         let stage = if self.options.proxy_protocol { Stage::Proxy } else { Stage::AwaitingFirst };
         if let Some(session) = self.sessions.get_mut(key) {
-            session.transport = Some(Box::new(Transport::new(stage)));
+            session.transport = Some(Box::new(Transport::new(stage, ends)));
         }
         if !is_first {
             self.greet(key, io);
@@ -197,7 +197,7 @@ impl Shard {
             Stage::Proxy => {
                 // Silence is told like an end: upstream's words.
                 let is_silent = transport.input.is_empty() && transport.skip_bytes == 0;
-                let end = if is_silent { "EOF" } else { "i/o timeout" };
+                let end = if is_silent { "EOF".to_owned() } else { transport.ends.timeout() };
                 let problem = format!("{}: {end}", proxy_protocol::missing(&transport.input));
                 self.refuse_proxy_header(key, &problem, io);
             }
@@ -210,7 +210,8 @@ impl Shard {
             Stage::Handshake | Stage::AtWorker => {
                 transport.stage = Stage::Failed;
                 transport.abandon();
-                tracing::debug!("{} - TLS handshake error: i/o timeout", session.label());
+                let problem = transport.ends.timeout();
+                tracing::debug!("{} - TLS handshake error: {problem}", session.label());
                 tracing::debug!("{} - TLS handshake timeout", session.label());
                 self.fail(key, None, ClosedReason::TlsHandshakeFailure, io);
             }
@@ -225,8 +226,10 @@ impl Shard {
         let Some(transport) = session.transport.as_mut() else { return };
         match transport.stage {
             Stage::Proxy => {
+                // Of the first bytes upstream does not tell a failure from an end.
+                let end = if proxy_protocol::is_undecided(&transport.input) { End::Eof } else { end };
                 let is_cut = end == End::Eof && proxy_protocol::is_cut(&transport.input);
-                let end = if is_cut { "unexpected EOF" } else { end_text(end) };
+                let end = if is_cut { "unexpected EOF".to_owned() } else { transport.ends.told(end) };
                 let problem = format!("{}: {end}", proxy_protocol::missing(&transport.input));
                 self.refuse_proxy_header(key, &problem, io);
             }
@@ -234,10 +237,12 @@ impl Shard {
             Stage::AtWorker if end == End::Eof => transport.end = Some(end),
             Stage::Handshake | Stage::AtWorker => {
                 let is_cut = !transport.input.is_empty() && end == End::Eof;
-                let problem = if is_cut { "unexpected EOF" } else { end_text(end) };
-                self.refuse_handshake(key, problem, io);
+                let problem = if is_cut { "unexpected EOF".to_owned() } else { transport.ends.told(end) };
+                self.refuse_handshake(key, &problem, io);
             }
-            Stage::AwaitingFirst | Stage::Deciding | Stage::Open | Stage::Failed => {
+            // Upstream looks at the first byte, and takes a failure of that for an end.
+            Stage::Deciding => self.peer_ended(key, End::Eof, io),
+            Stage::AwaitingFirst | Stage::Open | Stage::Failed => {
                 self.peer_ended(key, end, io);
             }
         }
@@ -259,13 +264,5 @@ impl Shard {
         let input = transport.map(|transport| std::mem::take(&mut transport.input)).unwrap_or_default();
         self.recount(key);
         input
-    }
-}
-
-fn end_text(end: End) -> &'static str {
-    match end {
-        End::Eof => "EOF",
-        End::Error(std::io::ErrorKind::ConnectionReset) => "read: connection reset by peer",
-        End::Error(_) => "read: connection failed",
     }
 }

@@ -10,6 +10,7 @@ mod certificate;
 mod channel;
 mod distinguished_name;
 mod early;
+mod ends;
 mod handshake;
 mod job;
 mod mapping;
@@ -20,6 +21,7 @@ mod records;
 pub use certificate::{CertificateNames, FoundBy, PeerCertificate, TlsPeer, digest_text};
 pub use channel::{ChannelError, Handshake, SecureChannel, SecureChannels};
 pub use distinguished_name::DistinguishedName;
+pub(crate) use ends::Ends;
 pub use job::{HandshakeAnswer, HandshakeJob};
 pub use options::{SubjectIndex, TlsOptions};
 pub use rate::ConnectionRate;
@@ -52,6 +54,8 @@ pub(crate) enum Stage {
 /// The layer of one connection.
 pub(crate) struct Transport {
     pub(crate) stage: Stage,
+    /// Where its socket begins and ends.
+    ends: Ends,
     /// Bytes that arrived and wait: of a header that is not complete, of a handshake that a worker has.
     pub(crate) input: Vec<u8>,
     /// Encrypted bytes that go out before everything else.
@@ -80,9 +84,10 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    fn new(stage: Stage) -> Transport {
+    fn new(stage: Stage, ends: Ends) -> Transport {
         Transport {
             stage,
+            ends,
             input: Vec::new(),
             control: Vec::new(),
             channel: None,

@@ -3,7 +3,7 @@
 use super::hello::Offer;
 use super::recipe::Recipe;
 use super::trust::{ClientVerifier, Remark};
-use super::{certificate, suites};
+use super::{certificate, hello, suites};
 use petrel_engine::transport::{ChannelError, Handshake, SecureChannel, SecureChannels, TlsPeer};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
@@ -149,7 +149,7 @@ impl Channel {
                     while self.connection.wants_write() {
                         let _ = self.step(&mut input[used..], None, output);
                     }
-                    break Err(self.told(error));
+                    break Err(self.told(error, &input[used..]));
                 }
             }
         };
@@ -157,10 +157,13 @@ impl Channel {
         result
     }
 
-    /// An error in the words of upstream's log.
-    fn told(&self, error: Error) -> ChannelError {
+    /// An error in the words of upstream's log. `front`: what the connection failed with.
+    fn told(&self, error: Error, front: &[u8]) -> ChannelError {
         if let Some(remark) = self.remark.as_ref().and_then(Remark::take) {
             return ChannelError(remark);
+        }
+        if let Some(text) = hello::oversize(&error, front) {
+            return ChannelError(text);
         }
         let (Error::PeerIncompatible(problem), Some(offer)) = (&error, &self.offer) else {
             return told(error);

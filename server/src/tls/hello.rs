@@ -1,9 +1,12 @@
 //! What a client offers at the beginning of a handshake, for the log when that does not do.
 
+use rustls::{Error, InvalidMessage};
 use std::fmt::Write;
 
 /// What a record with a handshake begins with: type, version, length.
 const RECORD_HEAD_BYTES: usize = 5;
+/// The longest record there is.
+const RECORD_BYTES_MAX: u16 = 16 * 1024 + 2048;
 /// Type of a ClientHello, its length.
 const MESSAGE_HEAD_BYTES: usize = 4;
 /// Number of the extension that lists versions.
@@ -11,6 +14,8 @@ const SUPPORTED_VERSIONS: u16 = 0x2b;
 /// The versions that Go knows, the newest first.
 const KNOWN_VERSIONS: [u16; 4] = [VERSION_1_3, 0x303, 0x302, 0x301];
 const VERSION_1_3: u16 = 0x304;
+/// The largest message of a handshake, as Go has it; rustls' is one byte less.
+const HANDSHAKE_BYTES_MAX: u32 = 65_536;
 
 /// The offer of a ClientHello that lies in one record, as most do.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,6 +96,28 @@ impl Offer {
         } else {
             self.no_suite()
         }
+    }
+}
+
+/// What is too large about the record at the front, when that is what is wrong.
+pub fn oversize(error: &Error, front: &[u8]) -> Option<String> {
+    match error {
+        Error::InvalidMessage(InvalidMessage::MessageTooLarge) => {
+            let mut pieces = Pieces(front);
+            pieces.take(RECORD_HEAD_BYTES - 2)?;
+            let length = pieces.number().filter(|length| *length > RECORD_BYTES_MAX)?;
+            Some(format!("tls: oversized record received with length {length}"))
+        }
+        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => {
+            let mut pieces = Pieces(front);
+            let head = pieces.take(RECORD_HEAD_BYTES + MESSAGE_HEAD_BYTES)?;
+            let length =
+                head[RECORD_HEAD_BYTES + 1..].iter().fold(0, |length, byte| length << 8 | u32::from(*byte));
+            (length >= HANDSHAKE_BYTES_MAX).then(|| format!(
+                "tls: handshake message of length {length} bytes exceeds maximum of {HANDSHAKE_BYTES_MAX} bytes"
+            ))
+        }
+        _ => None,
     }
 }
 
