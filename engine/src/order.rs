@@ -11,7 +11,7 @@ use crate::system::{NoticeWeight, Publication, SystemNotice, Warning};
 use crate::transport::HandshakeAnswer;
 use petrel_runtime::CoreId;
 use std::iter::Sum;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 
 /// An order to one core. Answers come through the sender that the order carries; a sender whose receiver is
@@ -81,6 +81,8 @@ pub struct PasswordTicket {
 pub struct PasswordCheck {
     /// For the answer.
     pub ticket: PasswordTicket,
+    /// Where the client comes from.
+    pub origin: IpAddr,
     /// The hash.
     pub hash: Secret,
     /// What the client presented.
@@ -90,8 +92,14 @@ pub struct PasswordCheck {
 
 impl PasswordCheck {
     /// A check. Nobody waits for it any more when `waiting` has no strong count.
-    pub fn new(ticket: PasswordTicket, hash: Secret, password: &str, waiting: Weak<()>) -> PasswordCheck {
-        PasswordCheck { ticket, hash, password: Secret::new(password), waiting }
+    pub fn new(
+        ticket: PasswordTicket,
+        origin: IpAddr,
+        hash: Secret,
+        password: &str,
+        waiting: Weak<()>,
+    ) -> PasswordCheck {
+        PasswordCheck { ticket, origin, hash, password: Secret::new(password), waiting }
     }
 
     /// Whether the connection still waits for the answer.

@@ -72,6 +72,7 @@ impl Shard {
                 self.admit(key, Login { connect: Some(connect), identity, awaited: None, began }, io)
             }
             Verdict::Check(identity, hash) => {
+                let origin = session.peer.ip();
                 let password = match identity {
                     Identity::Token(_) => std::mem::take(&mut connect.auth_token),
                     _ => std::mem::take(&mut connect.pass),
@@ -79,7 +80,7 @@ impl Shard {
                 forget_secrets(&mut connect);
                 let awaited = Arc::new(());
                 let ticket = PasswordTicket { core: self.core, session: key, cid: session.cid };
-                let check = PasswordCheck::new(ticket, hash, &password, Arc::downgrade(&awaited));
+                let check = PasswordCheck::new(ticket, origin, hash, &password, Arc::downgrade(&awaited));
                 let login = Login { connect: Some(connect), identity, awaited: Some(awaited), began };
                 self.wait_for_login(key, login, io);
                 // Without a control plane nobody can be checked; the connection ends by its own patience.

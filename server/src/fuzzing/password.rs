@@ -4,10 +4,12 @@ use crate::passwords;
 use petrel_config::is_bcrypt;
 use petrel_engine::{PasswordCheck, PasswordTicket, Secret};
 use petrel_runtime::CoreId;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Weak;
 
 /// Each step doubles the work.
 const COST_MAX: u32 = 5;
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A line with a password, and a hash. Checked: the hash is one if and only if the model says so, and the password fits
@@ -25,13 +27,13 @@ pub fn password_hash(input: &[u8]) {
     assert_eq!(is_bcrypt(hash), cost.is_some(), "{hash:?}");
     let Some(cost) = cost.filter(|cost| *cost <= COST_MAX || *cost > 31) else { return };
     let ticket = PasswordTicket { core: CoreId(0), session: 0, cid: 1 };
-    let check = PasswordCheck::new(ticket, Secret::new(hash), password, Weak::new());
+    let check = PasswordCheck::new(ticket, NOWHERE, Secret::new(hash), password, Weak::new());
     let expected = made_again(password, cost, parts[3]).is_some_and(|made| parts[3].starts_with(&made));
     assert_eq!(passwords::matches(&check, &mut || {}), expected, "{password:?} {hash:?}");
     // A hash that was just made fits, whatever the password is.
     if let Some(made) = made_again(password, 4, "abcdefghijklmnopqrstuu") {
         let made = format!("$2b$04${made}");
-        let check = PasswordCheck::new(ticket, Secret::new(&made), password, Weak::new());
+        let check = PasswordCheck::new(ticket, NOWHERE, Secret::new(&made), password, Weak::new());
         assert!(is_bcrypt(&made) && passwords::matches(&check, &mut || {}), "{password:?} {made:?}");
     }
 }

@@ -1,17 +1,22 @@
 //! Checks passwords against bcrypt hashes: tens of milliseconds each, so never on a core.
+//!
+//! What limits those who try passwords is that work alone. Nobody is locked out because somebody else was wrong, and
+//! who waits takes turns ([`Turns`]), so that a crowd of wrong passwords delays itself.
 
 mod hash;
+mod turns;
 
 use crate::chores::{self, Chore, Life, Pace};
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, bounded};
 use petrel_engine::{PasswordCheck, PasswordTicket, PasswordVerdict};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::warn;
+use turns::Turns;
 
-/// Checks that may wait; a login beyond them is refused as one that came too late.
+/// Checks that may wait; of the largest crowd one more is refused as one that came too late.
 pub const WAITING_MAX: usize = 1000;
 /// Passwords that were right and are remembered, so that a crowd that comes back costs little. What is remembered names
 /// the hash as well: one that a reload takes out of the configuration is asked for no more.
@@ -22,13 +27,21 @@ type Answer = Box<dyn Fn(PasswordTicket, PasswordVerdict) + Send + Sync>;
 
 /// The thread that checks, and what it found right.
 pub struct PasswordChecker {
-    queue: Sender<PasswordCheck>,
+    /// Rung at least once for each that waits.
+    bell: Sender<()>,
     shared: Arc<Shared>,
 }
 
-/// A check that is under way.
-struct UnderWay {
+/// A check that waits.
+struct Waiting {
     check: PasswordCheck,
+    /// Of hash and password, see [`Shared::digest`].
+    digest: [u8; 32],
+}
+
+/// A check that is under way; `None`: the bell rang for somebody who has gone.
+struct UnderWay {
+    waiting: Option<Waiting>,
     is_answered: AtomicBool,
     shared: Arc<Shared>,
 }
@@ -37,6 +50,7 @@ struct Shared {
     /// Keys the digests: what is remembered is of no use elsewhere.
     key: [u64; 4],
     remembered: Mutex<HashSet<[u8; 32]>>,
+    turns: Mutex<Turns<Waiting>>,
     answer: Answer,
 }
 
@@ -49,56 +63,78 @@ impl PasswordChecker {
         key: [u64; 4],
         answer: impl Fn(PasswordTicket, PasswordVerdict) + Send + Sync + 'static,
     ) -> std::io::Result<PasswordChecker> {
-        let shared = Arc::new(Shared { key, remembered: Mutex::default(), answer: Box::new(answer) });
-        let (queue, checks) = bounded(WAITING_MAX);
+        let (remembered, turns) = (Mutex::default(), Mutex::new(Turns::new(key[0])));
+        let shared = Arc::new(Shared { key, remembered, turns, answer: Box::new(answer) });
+        let (bell, rung) = bounded(WAITING_MAX);
         let known = shared.clone();
-        chores::start("pass", 1, Life::Long, checks, move |check| UnderWay {
-            check,
-            is_answered: AtomicBool::new(false),
-            shared: known.clone(),
+        chores::start("pass", 1, Life::Long, rung, move |()| {
+            let waiting = known.turns().take_next();
+            UnderWay { waiting, is_answered: AtomicBool::new(false), shared: known.clone() }
         })?;
-        Ok(PasswordChecker { queue, shared })
+        Ok(PasswordChecker { bell, shared })
     }
 
     /// Takes a check in. What is remembered is answered at once, and so is one too many.
     pub fn submit(&self, check: PasswordCheck) {
-        if self.shared.remembers(&self.shared.digest(&check)) {
+        let digest = self.shared.digest(&check);
+        if self.shared.remembers(&digest) {
             (self.shared.answer)(check.ticket, PasswordVerdict::Matches);
             return;
         }
-        let check = match self.queue.try_send(check) {
-            Ok(()) => return,
-            Err(TrySendError::Full(check) | TrySendError::Disconnected(check)) => check,
-        };
-        warn!("A login was refused: {WAITING_MAX} passwords wait to be checked");
-        (self.shared.answer)(check.ticket, PasswordVerdict::NotChecked);
+        if let Some(refused) = self.take_in(Waiting { check, digest }) {
+            warn!("A login was refused: {WAITING_MAX} passwords wait to be checked");
+            (self.shared.answer)(refused.check.ticket, PasswordVerdict::NotChecked);
+        }
+    }
+
+    /// Lets a check wait. Returns the one that gives way for it.
+    fn take_in(&self, waiting: Waiting) -> Option<Waiting> {
+        let mut turns = self.shared.turns();
+        turns.add(waiting.check.origin, self.shared.target(&waiting.check), waiting);
+        if self.bell.try_send(()).is_ok() {
+            return None;
+        }
+        // It will ring as often as may wait, so nobody that stays is forgotten. Who has gone makes room first.
+        turns.take_out(|waiting| !waiting.check.is_awaited());
+        if turns.len() > WAITING_MAX { turns.evict() } else { None }
     }
 }
 
 impl Chore for UnderWay {
     fn run(&self, pace: Pace) {
-        if self.is_answered.load(Ordering::Relaxed) || !self.check.is_awaited() {
+        let Some(Waiting { check, digest }) = &self.waiting else { return };
+        if self.is_answered.load(Ordering::Relaxed) || !check.is_awaited() {
             return;
         }
-        let verdict = self.shared.check(&self.check, pace);
-        if !self.is_answered.swap(true, Ordering::Relaxed) {
-            (self.shared.answer)(self.check.ticket, verdict);
+        let verdict = self.shared.check(check, digest, pace);
+        if self.is_answered.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        (self.shared.answer)(check.ticket, verdict);
+        // Clients of one mistaken configuration all say the same: the work is done once for all who wait.
+        let same = self.shared.turns().take_out(|waiting| waiting.digest == *digest);
+        for waiting in same {
+            (self.shared.answer)(waiting.check.ticket, verdict);
         }
     }
 }
 
 impl Shared {
-    fn check(&self, check: &PasswordCheck, pace: Pace) -> PasswordVerdict {
-        let digest = self.digest(check);
-        if self.remembers(&digest) || matches(check, &mut || pace.rest()) {
-            self.remember(digest);
+    fn check(&self, check: &PasswordCheck, digest: &[u8; 32], pace: Pace) -> PasswordVerdict {
+        if self.remembers(digest) || matches(check, &mut || pace.rest()) {
+            self.remember(*digest);
             PasswordVerdict::Matches
         } else {
             PasswordVerdict::Differs
         }
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashSet<[u8; 32]>> {
+    fn turns(&self) -> MutexGuard<'_, Turns<Waiting>> {
+        // Nothing in there can fail halfway.
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
         // A set of digests is whole whatever happened to who held it.
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,15 +151,24 @@ impl Shared {
         remembered.insert(digest);
     }
 
+    /// Names a password together with the hash that it is to fit.
     fn digest(&self, check: &PasswordCheck) -> [u8; 32] {
+        self.keyed(check.hash.reveal(), check.password.reveal())
+    }
+
+    /// Names a hash.
+    fn target(&self, check: &PasswordCheck) -> [u8; 32] {
+        self.keyed(check.hash.reveal(), "")
+    }
+
+    fn keyed(&self, hash: &str, password: &str) -> [u8; 32] {
         let mut digest = Sha256::new();
         for word in self.key {
             digest.update(word.to_le_bytes());
         }
-        let hash = check.hash.reveal();
         digest.update((hash.len() as u64).to_le_bytes());
         digest.update(hash);
-        digest.update(check.password.reveal());
+        digest.update(password);
         // Keyed at both ends: a longer text cannot be made from a known digest.
         for word in self.key {
             digest.update(word.to_be_bytes());
@@ -149,9 +194,17 @@ mod tests {
     /// Of `s3cret`, made elsewhere.
     const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG";
 
+    /// A password that takes far longer than handing in all the others.
+    const SLOW: &str = "$2b$14$abcdefghijklmnopqrstuu3KWNuWLhBnmgYfnzONPueahDuedC/lu";
+
     fn check(cid: u64, hash: &str, password: &str, waiting: Weak<()>) -> PasswordCheck {
+        from(1, cid, hash, password, waiting)
+    }
+
+    /// The same from another address.
+    fn from(address: u8, cid: u64, hash: &str, password: &str, waiting: Weak<()>) -> PasswordCheck {
         let ticket = PasswordTicket { core: CoreId(0), session: 0, cid };
-        PasswordCheck::new(ticket, Secret::new(hash), password, waiting)
+        PasswordCheck::new(ticket, [10, 0, 0, address].into(), Secret::new(hash), password, waiting)
     }
 
     fn checker() -> (PasswordChecker, Receiver<(u64, PasswordVerdict)>) {
@@ -208,31 +261,74 @@ mod tests {
         }
     }
 
-    #[test]
-    fn nobody_is_checked_who_has_gone_and_too_many_are_refused() {
-        // A password that takes far longer than handing in all the others.
-        const SLOW: &str = "$2b$14$abcdefghijklmnopqrstuu3KWNuWLhBnmgYfnzONPueahDuedC/lu";
-        let (checker, answers) = checker();
-        let connection = Arc::new(());
-        checker.submit(check(0, HASH, "s3cret", Arc::downgrade(&connection)));
-        assert_eq!(next(&answers), (0, PasswordVerdict::Matches));
-        checker.submit(check(1, SLOW, "x", Arc::downgrade(&connection)));
-        while !checker.queue.is_empty() {
+    /// Gives the thread something to do that lasts; its answer is the one of 1.
+    fn occupy(checker: &PasswordChecker, connection: &Arc<()>) {
+        checker.submit(check(1, SLOW, "x", Arc::downgrade(connection)));
+        while checker.shared.turns().len() > 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        for cid in 0..WAITING_MAX as u64 {
-            checker.submit(check(100 + cid, HASH, "wrong", Weak::new()));
-        }
-        checker.submit(check(2, HASH, "wrong", Arc::downgrade(&connection)));
-        checker.submit(check(3, HASH, "wrong", Arc::downgrade(&connection)));
+    }
+
+    #[test]
+    fn who_has_gone_makes_room_and_then_one_of_the_largest_crowd() {
+        let (checker, answers) = checker();
+        let connection = Arc::new(());
+        let here = || Arc::downgrade(&connection);
+        checker.submit(check(0, HASH, "s3cret", here()));
+        assert_eq!(next(&answers), (0, PasswordVerdict::Matches));
+        occupy(&checker, &connection);
+        (0..WAITING_MAX as u64).for_each(|cid| checker.submit(check(100 + cid, HASH, "wrong", Weak::new())));
+        checker.submit(from(2, 2, HASH, "other", here()));
+        assert_eq!(checker.shared.turns().len(), 1);
+        let crowd = 3000..3000 + WAITING_MAX as u64 - 1;
+        crowd.clone().for_each(|cid| checker.submit(check(cid, HASH, "wrong", here())));
+        assert!(answers.is_empty(), "there was room for all of them");
+        checker.submit(from(2, 3, HASH, "another", here()));
+        let (cid, verdict) = next(&answers);
+        assert!(crowd.contains(&cid) && verdict == PasswordVerdict::NotChecked, "{cid} {verdict:?}");
         // What was right before is known without waiting.
-        checker.submit(check(4, HASH, "s3cret", Arc::downgrade(&connection)));
-        let early: Vec<_> = (0..2).map(|_| next(&answers)).collect();
-        assert!(early.contains(&(3, PasswordVerdict::NotChecked)), "{early:?}");
-        let mut all: Vec<_> = early.into_iter().chain((0..2).map(|_| next(&answers))).collect();
-        all.sort_by_key(|answer| answer.0);
-        assert_eq!(all[0], (1, PasswordVerdict::Differs));
-        assert_eq!(all[3], (4, PasswordVerdict::Matches));
+        checker.submit(check(4, HASH, "s3cret", here()));
+        assert_eq!(next(&answers), (4, PasswordVerdict::Matches));
+        let mut wrong: Vec<u64> = (0..WAITING_MAX + 1)
+            .map(|_| {
+                let (cid, verdict) = next(&answers);
+                assert_eq!(verdict, PasswordVerdict::Differs, "{cid}");
+                cid
+            })
+            .collect();
+        wrong.sort_unstable();
+        assert_eq!(wrong[..3], [1, 2, 3]);
         assert!(answers.recv_timeout(Duration::from_millis(50)).is_err(), "those who had gone get no answer");
+    }
+
+    #[test]
+    fn the_right_one_waits_for_one_of_a_crowd_of_wrong_ones() {
+        let (checker, answers) = checker();
+        let connection = Arc::new(());
+        let here = || Arc::downgrade(&connection);
+        // Another hash of the same password.
+        let other = HASH.replace("uuLZ", "uvLZ");
+        occupy(&checker, &connection);
+        (0..200).for_each(|cid| checker.submit(check(100 + cid, HASH, &format!("wrong {cid}"), here())));
+        checker.submit(check(2, &other, "s3cret", here()));
+        checker.submit(from(2, 3, HASH, "s3cret", here()));
+        let first: Vec<_> = (0..5).map(|_| next(&answers)).collect();
+        assert_eq!(first[0], (1, PasswordVerdict::Differs));
+        for cid in [2, 3] {
+            assert!(first.contains(&(cid, PasswordVerdict::Matches)), "{cid} among {first:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_that_many_make_is_found_out_once() {
+        const MANY: u64 = 50;
+        let (checker, answers) = checker();
+        let connection = Arc::new(());
+        let begin = std::time::Instant::now();
+        (0..MANY).for_each(|cid| checker.submit(check(cid, SLOW, "x", Arc::downgrade(&connection))));
+        let first = (next(&answers), begin.elapsed()).1;
+        (1..MANY).for_each(|_| assert_eq!(next(&answers).1, PasswordVerdict::Differs));
+        // The first one may be alone, while the others are handed in.
+        assert!(begin.elapsed() < first * 10, "{:?} for all, {first:?} for one", begin.elapsed());
     }
 }
