@@ -36,13 +36,13 @@ pub fn certificate(input: &[u8]) {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let now = UnixTime::since_unix_epoch(NOW);
     if let Some(trust) = Trust::new(&chain, &provider) {
-        let (verifier, remark) = ClientVerifier::new(trust).for_connection();
+        let (verifier, remark, _) = ClientVerifier::new(trust).for_connection();
         let is_refused = verifier.verify_client_cert(end, others, now).is_err();
         assert_eq!(remark.take().is_some(), is_refused);
     }
     let Ok(CertifiedKey { cert, .. }) = generate_simple_self_signed(["a".to_owned()]) else { return };
     if let Some(stranger) = Trust::new(&[cert.der().clone()], &provider) {
-        let (verifier, _) = ClientVerifier::new(stranger).for_connection();
+        let (verifier, ..) = ClientVerifier::new(stranger).for_connection();
         assert!(verifier.verify_client_cert(end, others, now).is_err());
     }
 }

@@ -40,8 +40,8 @@ impl SecureChannels for Channels {
         let (config, remark) = match &rules.verifier {
             None => (rules.recipe.shared(), None),
             Some(verifier) => {
-                let (verifier, remark) = verifier.for_connection();
-                (rules.recipe.verifying(verifier).map_err(told)?, Some(remark))
+                let (verifier, remark, validity) = verifier.for_connection();
+                (rules.recipe.verifying(verifier, validity).map_err(told)?, Some(remark))
             }
         };
         let connection = UnbufferedServerConnection::new(config).map_err(told)?;

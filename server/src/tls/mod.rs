@@ -9,6 +9,7 @@ mod pem;
 mod recipe;
 mod resolver;
 mod suites;
+mod tickets;
 mod trust;
 mod workers;
 

@@ -1,6 +1,7 @@
 //! How rustls is to behave for all connections of a configuration.
 
 use super::resolver::ByName;
+use super::tickets::{ClientTickets, Validity};
 use super::trust::ClientVerifier;
 use petrel_config::TlsOptions;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -45,18 +46,22 @@ impl Recipe {
         Arc::clone(&self.shared)
     }
 
-    /// For one connection that has to.
+    /// For one connection that has to. `validity`: what the verifier finds out.
     ///
     /// # Errors
     /// None that [`Recipe::new`] did not have.
-    pub fn verifying(&self, verifier: ClientVerifier) -> Result<Arc<ServerConfig>, Error> {
+    pub fn verifying(
+        &self,
+        verifier: ClientVerifier,
+        validity: Validity,
+    ) -> Result<Arc<ServerConfig>, Error> {
         let shared = &self.shared;
         let builder = ServerConfig::builder_with_provider(Arc::clone(shared.crypto_provider()));
         let builder =
             builder.with_protocol_versions(self.versions)?.with_client_cert_verifier(Arc::new(verifier));
         let mut config = builder.with_cert_resolver(Arc::clone(&shared.cert_resolver));
         config.ignore_client_order = shared.ignore_client_order;
-        config.ticketer = Arc::clone(&shared.ticketer);
+        config.ticketer = Arc::new(ClientTickets::new(Arc::clone(&shared.ticketer), validity));
         config.session_storage = Arc::clone(&shared.session_storage);
         Ok(Arc::new(config))
     }

@@ -6,7 +6,7 @@ use rcgen::PublicKeyData;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    SanType,
+    SanType, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -18,6 +18,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Someone who signs certificates, and the files that hold them.
@@ -54,7 +55,14 @@ impl Authority {
         self.issue_as(name, names, &[(DnType::CommonName, name)]);
     }
 
-    /// The same with a subject.
+    /// Makes a certificate of a client that counts until then, in seconds since the epoch.
+    pub fn issue_until(&self, name: &str, seconds: u64) {
+        let mut params = CertificateParams::default();
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
+        self.sign(name, params);
+    }
+
+    /// The same as [`Authority::issue`], with a subject.
     pub fn issue_as(&self, name: &str, names: &[&str], subject: &[(DnType, &str)]) {
         let mut params = CertificateParams::default();
         params.extended_key_usages =
@@ -72,6 +80,10 @@ impl Authority {
                 Err(_) => SanType::DnsName(text(name)),
             })
             .collect();
+        self.sign(name, params);
+    }
+
+    fn sign(&self, name: &str, params: CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(self.path(&format!("{name}.pem")), certificate.pem()).unwrap();

@@ -55,13 +55,14 @@ impl Trust {
         self.authorities.iter().map(|authority| authority.subject.as_slice())
     }
 
-    /// Whether a client may come with this certificate and those behind it.
+    /// Whether a client may come with this certificate and those behind it. Returns until when all of them count, the
+    /// authority included, in seconds since the epoch.
     pub(super) fn check(
         &self,
         end: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Refusal> {
+    ) -> Result<i64, Refusal> {
         let end = Member::read(end).ok_or(Refusal::Unreadable)?;
         let intermediates: Vec<Member> =
             intermediates.iter().map(Member::read).collect::<Option<_>>().ok_or(Refusal::Unreadable)?;
@@ -78,17 +79,22 @@ impl Trust {
         let mut unfit = None;
         if self.authorities.iter().any(|authority| authority.der == end.der) {
             // It is trusted by itself, whatever else it says of itself.
-            return if end.is_for_clients() { Ok(()) } else { Err(Refusal::Usage) };
+            return if end.is_for_clients() { Ok(end.not_after) } else { Err(Refusal::Usage) };
         }
+        let mut not_after = end.not_after;
         let mut accept = |chain: &[&Member]| match self.judge(chain, now) {
-            Ok(()) => true,
+            Ok(()) => {
+                let ends = chain.iter().map(|member| member.not_after);
+                not_after = ends.min().unwrap_or(not_after);
+                true
+            }
             Err(refusal) => {
                 unfit = Some(refusal);
                 false
             }
         };
         if search.extend(&mut vec![&end], &mut accept) {
-            return Ok(());
+            return Ok(not_after);
         }
         let Search { problem, hint, .. } = search;
         Err(unfit.or(problem).unwrap_or(Refusal::UnknownAuthority(hint)))

@@ -3,6 +3,7 @@
 use super::chain::Trust;
 use super::der;
 use crate::tls::certificate;
+use crate::tls::tickets::Validity;
 use petrel_engine::transport::digest_text;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::verify_tls13_signature_with_raw_key;
@@ -35,19 +36,22 @@ pub struct ClientVerifier {
     trust: Arc<Trust>,
     names: Arc<[DistinguishedName]>,
     remark: Remark,
+    validity: Validity,
 }
 
 impl ClientVerifier {
     /// By these authorities.
     pub fn new(trust: Trust) -> ClientVerifier {
         let names = trust.names().map(|name| DistinguishedName::from(name.to_vec())).collect();
-        ClientVerifier { trust: Arc::new(trust), names, remark: Remark::default() }
+        let (remark, validity) = (Remark::default(), Validity::unknown());
+        ClientVerifier { trust: Arc::new(trust), names, remark, validity }
     }
 
-    /// The same for one connection, and where it leaves its remark.
-    pub fn for_connection(&self) -> (ClientVerifier, Remark) {
-        let remark = Remark::default();
-        (ClientVerifier { remark: remark.clone(), ..self.clone() }, remark)
+    /// The same for one connection, and where it leaves its remark, or how long the certificates count that it took.
+    pub fn for_connection(&self) -> (ClientVerifier, Remark, Validity) {
+        let (remark, validity) = (Remark::default(), Validity::unknown());
+        let verifier = ClientVerifier { remark: remark.clone(), validity: validity.clone(), ..self.clone() };
+        (verifier, remark, validity)
     }
 }
 
@@ -71,11 +75,12 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.trust.check(end_entity, intermediates, now).map_err(|refusal| {
+        let not_after = self.trust.check(end_entity, intermediates, now).map_err(|refusal| {
             let all: Vec<_> = std::iter::once(end_entity).chain(intermediates).collect();
             self.remark.set(format!("tls: failed to verify certificate: {refusal} ({})", shown(&all)));
             Error::InvalidCertificate(refusal.alert())
         })?;
+        self.validity.set(not_after);
         Ok(ClientCertVerified::assertion())
     }
 
