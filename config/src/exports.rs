@@ -45,6 +45,10 @@ impl Found {
             "accounts" => self.accounts = account_names(reader, node),
             "account_token_position" => self.token_position = reader.integer(node),
             "response_type" => self.response = response_type(reader, node).zip(Some(position)),
+            "threshold" if self.threshold.is_some() => {
+                // By two of its names.
+                reader.error(&position, "Duplicate response threshold detected".to_owned());
+            }
             "threshold" => self.threshold = threshold(reader, node).zip(Some(position)),
             "latency" => self.latency = latency(reader, node).zip(Some(position)),
             "allow_trace" => self.allow_trace = reader.boolean(node).zip(Some(position)),

@@ -55,4 +55,5 @@ pub use options::{
 pub use parser::{ParseError, Source, parse, parse_file};
 pub use problem::{Problem, Problems};
 pub use survey::{Finding, Outcome};
+pub use tls_names::{cipher_suites, curve_preferences};
 pub use value::{Map, Node, Position, Value};

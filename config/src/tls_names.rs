@@ -66,6 +66,23 @@ pub(crate) const CURVES: Names = Names {
     ],
 };
 
+impl Names {
+    /// Those that petrel has.
+    fn usable(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().filter(|(_, standing)| *standing == Standing::Usable).map(|(name, _)| *name)
+    }
+}
+
+/// The values that `cipher_suites` may have.
+pub fn cipher_suites() -> impl Iterator<Item = &'static str> {
+    CIPHER_SUITES.usable()
+}
+
+/// The values that `curve_preferences` may have.
+pub fn curve_preferences() -> impl Iterator<Item = &'static str> {
+    CURVES.usable()
+}
+
 /// Reads an array of names; those that are insecure go to `insecure`, for whoever knows whether that is meant.
 pub(crate) fn names(
     reader: &mut Reader,

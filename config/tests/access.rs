@@ -168,6 +168,14 @@ fn exports_are_streams_or_services() {
     assert_eq!(exports[3].kind, service(ResponseType::Singleton, None, latency("m", 100)));
 }
 
+/// As upstream says it, at the one that comes second.
+#[test]
+fn a_threshold_goes_by_one_of_its_names() {
+    let text =
+        "accounts { A { exports: [{service: a, response_threshold: \"1s\", response_time: \"2s\"}] } }";
+    assert_eq!(error(text).trim_end(), "nats.conf:1:64: Duplicate response threshold detected");
+}
+
 #[test]
 fn imports_say_where_they_come_from_and_where_they_go() {
     let text = "accounts { A { imports: [

@@ -48,7 +48,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     match flags::parse(arguments) {
         Ok(Command::Version) => console::say(&format!("{PROGRAM}: v{}\n", version::UPSTREAM)),
         Ok(Command::Help) => console::say(usage::TEXT),
-        Ok(Command::HelpTls) => console::say(usage::TLS_TEXT),
+        Ok(Command::HelpTls) => console::say(&usage::tls_text()),
         Ok(Command::Signal(expression)) => {
             if let Err(error) = send_signal::send(&expression, Path::new("/proc")) {
                 console::complain(&format!("{PROGRAM}: {error}\n"));

@@ -55,8 +55,8 @@ Flags of nats-server that petrel does not have yet; with one of them it does not
     --cluster_advertise, --no_advertise, --connect_retries, --profile
 ";
 
-/// What `--help_tls` prints.
-pub const TLS_TEXT: &str = "
+/// What `--help_tls` prints: this, then the names that lists may have.
+const TLS_TEXT: &str = "
 TLS in the configuration file:
 
     tls {
@@ -78,3 +78,15 @@ TLS in the configuration file:
 The same on the command line: --tls --tlscert <file> --tlskey <file> [--tlsverify] [--tlscacert <file>]. Flags take
 the place of the whole block.
 ";
+
+/// What `--help_tls` prints.
+pub fn tls_text() -> String {
+    let mut text = TLS_TEXT.to_owned();
+    let mut list = |title: &str, key: &str, names: &mut dyn Iterator<Item = &'static str>| {
+        text.push_str(&format!("\n{title} that {key} may name:\n\n"));
+        names.for_each(|name| text.push_str(&format!("    {name}\n")));
+    };
+    list("Cipher suites", "cipher_suites", &mut petrel_config::cipher_suites());
+    list("Key exchange groups", "curve_preferences", &mut petrel_config::curve_preferences());
+    text
+}

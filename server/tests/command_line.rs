@@ -28,6 +28,17 @@ fn help_names_the_flags() {
 }
 
 #[test]
+fn help_on_tls_names_what_lists_may_have() {
+    let output = run(&["--help_tls"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0));
+    for name in ["cert_file", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "X25519MLKEM768"] {
+        assert!(text.contains(name), "{text}");
+    }
+    assert!(!text.contains("_CBC_"), "{text}");
+}
+
+#[test]
 fn an_unknown_flag_prints_the_usage_and_ends_well() {
     for (arguments, message) in [
         (&["--nope"][..], "flag provided but not defined: -nope\n"),

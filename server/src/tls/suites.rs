@@ -94,6 +94,19 @@ mod tests {
         assert_eq!(names(&provider), expected);
     }
 
+    /// What `--help_tls` promises.
+    #[test]
+    fn what_the_configuration_takes_is_to_be_had() {
+        let (suites, groups) = (petrel_config::cipher_suites(), petrel_config::curve_preferences());
+        let suites: Vec<String> = suites.map(str::to_owned).collect();
+        let groups: Vec<String> = groups.map(str::to_owned).collect();
+        let provider = provider(&suites, &groups).unwrap();
+        assert_eq!(provider.kx_groups.len(), groups.len());
+        let mut found = names(&provider);
+        found.sort_unstable();
+        assert_eq!(found, suites);
+    }
+
     #[test]
     fn what_is_not_to_be_had_is_named() {
         let suite = provider(&["TLS_RSA_WITH_AES_128_CBC_SHA".into()], &[]).unwrap_err();
