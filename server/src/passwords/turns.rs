@@ -160,7 +160,7 @@ mod tests {
         let last_is_first = (0..2000u64).filter(|seed| {
             let mut turns = Turns::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             (0..10).for_each(|number| turns.add(address(1), [1; 32], number));
-            (0..5).for_each(|_| drop(turns.take_next()));
+            (0..5).for_each(|_| assert!(turns.take_next().is_some()));
             turns.take_out(|item| *item == 9).is_empty()
         });
         let count = last_is_first.count();
