@@ -83,7 +83,8 @@ fn wrong_passwords_delay_those_who_try_them() {
     user("target", 2);
     user("known", 3);
     (0..SAMPLES as u8).for_each(|number| user(&format!("other{number}"), 10 + number));
-    std::fs::write(&file, format!("authorization {{ timeout: 60, users: [ {} ] }}\n", users.join("\n"))).unwrap();
+    std::fs::write(&file, format!("authorization {{ timeout: 60, users: [ {} ] }}\n", users.join("\n")))
+        .unwrap();
     let server = Server::start(&["-c", file.to_str().unwrap()]);
     let port = server.port;
     let alone = right(HERE, port, "alone", "s3cret");

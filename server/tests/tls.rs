@@ -206,49 +206,6 @@ fn connections_beyond_the_rate_are_put_off() {
 }
 
 #[test]
-fn a_crowd_that_does_not_finish_its_handshakes_holds_nobody_up() {
-    const CROWD: usize = 400;
-    let memory_kib = |server: &Server| -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    };
-    let (server, _authority, config) = server("timeout: 8", "");
-    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    let mut connection = rustls::ClientConnection::new(config.clone(), name).unwrap();
-    let mut hello = Vec::new();
-    connection.write_tls(&mut hello).unwrap();
-    let before_kib = memory_kib(&server);
-    let start = Instant::now();
-    // Every second one answers nothing, the others never get to the end of their first record.
-    let mut crowd: Vec<TcpStream> = (0..CROWD)
-        .map(|number| {
-            let mut stream = Client::connect(server.port).into_stream();
-            stream.write_all(&hello[..hello.len() - number % 2]).unwrap();
-            stream
-        })
-        .collect();
-    // One that says a byte at a time.
-    let mut slow = Client::connect(server.port).into_stream();
-    for byte in &hello[..3] {
-        slow.write_all(&[*byte]).unwrap();
-        TlsClient::connect(server.port, &config).log_in("{}");
-    }
-    crowd.push(slow);
-    assert!(start.elapsed() < Duration::from_secs(8), "too slow to tell: {:?}", start.elapsed());
-    let held_kib = memory_kib(&server).saturating_sub(before_kib) / CROWD as u64;
-    assert!(held_kib < 100, "{held_kib} KiB for each");
-    for stream in crowd {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        rest(stream);
-    }
-    assert!(start.elapsed() >= Duration::from_millis(7900), "{:?}", start.elapsed());
-    let closed = server.json("/connz?state=closed&limit=1000");
-    let reasons = closed["connections"].as_array().unwrap().iter().map(|it| it["reason"].as_str().unwrap());
-    assert_eq!(reasons.filter(|reason| *reason == "TLS Handshake Failure").count(), CROWD + 1);
-}
-
-#[test]
 fn time_to_log_in_begins_behind_the_handshake() {
     let (server, _authority, config) = server("timeout: 0.3", "authorization { user: a, password: b }");
     let mut client = TlsClient::connect(server.port, &config);
