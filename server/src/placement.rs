@@ -25,24 +25,33 @@ impl Placement {
     /// What the options ask for, on a machine where these CPUs may be used, and so many files may be open.
     ///
     /// # Errors
-    /// Hosts that do not resolve, ports that are none or the same, CPUs that there are not, too few files.
+    /// Hosts that do not resolve, ports that are none or the same, CPUs that there are not, too few files. There is one
+    /// error at least; the first is what a start says.
     pub fn of(
         options: &Options,
         online: &[usize],
         descriptors_max: Option<u64>,
-    ) -> Result<Placement, SettingsError> {
-        let clients = settings::client_listen(options)?;
-        let mut launch = settings::launch_options(options, online)?;
-        let monitoring = settings::monitor_listen(options)?;
+    ) -> Result<Placement, Vec<SettingsError>> {
+        let clients = settings::client_listen(options);
+        let launch = settings::launch_options(options, online);
+        let monitoring = settings::monitor_listen(options);
+        let (clients, mut launch, monitoring) = match (clients, launch, monitoring) {
+            (Ok(clients), Ok(launch), Ok(monitoring)) => (clients, launch, monitoring),
+            (clients, launch, monitoring) => {
+                let errors = [clients.err(), launch.err(), monitoring.err()];
+                return Err(errors.into_iter().flatten().collect());
+            }
+        };
         if monitoring.as_ref().is_some_and(|(monitoring, _)| excludes(monitoring, &clients)) {
-            return Err(SettingsError::SamePort(joined(&clients.host, clients.address.port())));
+            return Err(vec![SettingsError::SamePort(joined(&clients.host, clients.address.port()))]);
         }
         let demand = Demand {
             cores_are_free: options.petrel.cores == Cores::All,
             has_monitoring: monitoring.is_some(),
             has_log: Destination::of(&options.log).sink != Sink::Stderr,
         };
-        let note = descriptors::fit(&mut launch, demand, descriptors_max.unwrap_or(u64::MAX))?;
+        let note = descriptors::fit(&mut launch, demand, descriptors_max.unwrap_or(u64::MAX))
+            .map_err(|error| vec![error.into()])?;
         Ok(Placement { clients, monitoring, launch, note })
     }
 }
@@ -58,7 +67,12 @@ fn excludes(one: &Listen, other: &Listen) -> bool {
 mod tests {
     use super::*;
 
-    fn placed(port: i64, host: &str, http_port: i64, http_host: &str) -> Result<Placement, SettingsError> {
+    fn placed(
+        port: i64,
+        host: &str,
+        http_port: i64,
+        http_host: &str,
+    ) -> Result<Placement, Vec<SettingsError>> {
         let options = Options {
             port: Some(port),
             host: Some(host.to_owned()),
@@ -85,7 +99,7 @@ mod tests {
             let placed = placed(port, host, http_port, http_host);
             assert_eq!(placed.is_ok(), is_possible, "{port} {host} {http_port} {http_host}: {placed:?}");
         }
-        let text = placed(4222, "::1", 4222, "").unwrap_err().to_string();
+        let text = placed(4222, "::1", 4222, "").unwrap_err()[0].to_string();
         let expected =
             "Error listening on port: [::1]:4222, \"listen tcp [::1]:4222: bind: address already in use\"";
         assert_eq!(text, expected);

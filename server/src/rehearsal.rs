@@ -29,7 +29,11 @@ pub fn rehearse(path: &str) -> Vec<Problem> {
     let mut found = Found(Vec::new());
     found.add(options.check_system_account());
     found.add(Output::check(&Destination::of(&options.log).sink));
-    if let Some(placement) = found.add(Placement::of(options, &online_cpus(), descriptors::limit())) {
+    let placed = Placement::of(options, &online_cpus(), descriptors::limit());
+    for error in placed.as_ref().err().into_iter().flatten() {
+        found.add::<(), _>(Err(error));
+    }
+    if let Ok(placement) = placed {
         let core_count = placement.launch.cpus.len();
         let tls = configured.tls.as_ref();
         if let Some(path) = options.pid_file.as_deref().filter(|path| !path.is_empty()) {

@@ -72,7 +72,8 @@ impl Server {
         }
 
         let online = online_cpus();
-        let placement = Placement::of(options, &online, descriptors::limit())?;
+        let placement = Placement::of(options, &online, descriptors::limit())
+            .map_err(|errors| errors.into_iter().map(|error| error.to_string()).next().unwrap_or_default())?;
         let Placement { clients: listen, monitoring, launch, note } = placement;
         if let Some(note) = note {
             warn!("{note}");

@@ -18,7 +18,7 @@ struct CommandLine {
 enum Command {
     /// Generate load against a NATS server and measure it.
     Bench(Box<petrel_tools::bench::Arguments>),
-    /// Look at configuration files.
+    /// Say what a server would do with a configuration file: petrel config check FILE.
     Config(petrel_tools::config_check::Arguments),
     /// Look at this machine: what a server will find here, and what to do about it.
     Doctor(petrel_tools::doctor::Arguments),

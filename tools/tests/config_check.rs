@@ -268,9 +268,11 @@ fn what_a_start_here_would_say_is_said_with_its_line() {
 #[test]
 fn several_things_that_are_wrong_are_told_at_once_in_the_order_of_the_start() {
     let folder = Folder::new();
-    let report = folder.report("port: -7\nlog_file: DIR/not/there.log\nsystem_account: X\n");
+    let report =
+        folder.report("port: -7\nlog_file: DIR/not/there.log\nsystem_account: X\npetrel { cores: 4096 }\n");
     let found = texts(&report.errors);
-    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found[3].starts_with("petrel.cores asks for"), "{found:?}");
     assert!(found[0].starts_with("error resolving system account"), "{found:?}");
     assert!(
         found[1].starts_with("error opening file") && found[2].starts_with("Error listening"),

@@ -24,8 +24,14 @@ enum Command {
     Check(CheckArguments),
 }
 
+const AFTER_HELP: &str = "It goes by this machine, this user and this folder: whether files can be read and written, \
+                          certificates fit their keys, hosts resolve, CPUs and open files suffice. Nothing is bound or \
+                          written; a port that somebody else has shows at the start alone. The exit code is 0 when the \
+                          server would start.";
+
 /// `petrel config check ...`
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct CheckArguments {
     /// The configuration file.
     file: String,
