@@ -15,7 +15,8 @@ const WAITING_MAX: usize = 16;
 const MEANT: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 
 /// Signals that would end the process if nobody took them, and that upstream's runtime takes and forgets: a timer, a
-/// limit or an operator's slip is no reason to let all clients go. Real-time signals are the same. SIGPIPE is ignored
+/// limit or an operator's slip is no reason to let all clients go. Real-time signals are the same (upstream leaves out the
+/// first of them). SIGPIPE is ignored
 /// since before `main`.
 const MEANINGLESS: [i32; 7] = [SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXCPU, SIGXFSZ];
 

@@ -5,3 +5,4 @@
 pub mod bench;
 pub mod config_check;
 pub mod doctor;
+mod output;

@@ -68,3 +68,11 @@ fn a_configuration_is_held_against_the_machine() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("FAIL  petrel.memory ") && text.contains("OK    max_connections"), "{text}");
 }
+
+#[test]
+fn a_reader_that_has_gone_is_no_reason_to_panic() {
+    let script = "{ \"$0\" doctor 2>&3; echo \"code $?\" >&3; } 3>&2 | true";
+    let output = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_petrel")]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told == "code 0\n" || told == "code 1\n", "{told}");
+}

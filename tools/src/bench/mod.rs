@@ -24,6 +24,8 @@ mod worker;
 
 use std::process::ExitCode;
 
+use crate::output::say;
+
 pub use arguments::{Arguments, Format, Mode};
 pub use connection::{Credentials, ServerIdentity, Target};
 pub use error::BenchError;
@@ -57,11 +59,11 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, BenchError> {
     }
     let target = Target::resolve(&arguments.server, arguments.credentials(), arguments.tls()?)?;
     let Some(mode) = arguments.mode else {
-        print!("{}", hold::run(arguments, &target)?.render(arguments.format));
+        say(&hold::run(arguments, &target)?.render(arguments.format));
         return Ok(ExitCode::SUCCESS);
     };
     let report = run::run(arguments, mode, &target)?;
-    print!("{}", report.render(arguments.format));
+    say(&report.render(arguments.format));
     if report.is_interrupted {
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }

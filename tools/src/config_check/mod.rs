@@ -8,6 +8,7 @@ pub(crate) mod source;
 pub use plan::{Accounts, Limits, Listener, Plan, Tls};
 pub use report::{Line, Report, check};
 
+use crate::output::say;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
@@ -45,9 +46,9 @@ pub fn execute(arguments: &Arguments) -> ExitCode {
     let Command::Check(arguments) = &arguments.command;
     let report = check(&arguments.file);
     if arguments.json {
-        println!("{}", report.to_json());
+        say(&format!("{}\n", report.to_json()));
     } else {
-        print!("{}", report.to_text());
+        say(&report.to_text());
     }
     if report.starts { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -11,6 +11,7 @@ mod volume;
 
 pub use finding::{Finding, Report, State};
 
+use crate::output::say;
 use clap::Args;
 use machine::Machine;
 use std::path::{Path, PathBuf};
@@ -39,9 +40,9 @@ pub struct Arguments {
 pub fn execute(arguments: &Arguments) -> ExitCode {
     let report = examine(arguments.folder.as_deref(), arguments.config.as_deref(), &Machine::this());
     if arguments.json {
-        println!("{}", report.to_json());
+        say(&format!("{}\n", report.to_json()));
     } else {
-        print!("{}", report.to_text());
+        say(&report.to_text());
     }
     if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
