@@ -16,6 +16,7 @@ use rcgen::{
 /// |---|---|
 /// | `ca.pem` | the authority |
 /// | `server-cert.pem`, `server-key.pem` | of `localhost`, `127.0.0.1` and `::1`, signed by the authority |
+/// | `lone-cert.pem`, `lone-key.pem` | of the same hosts, signed by itself and an authority, which is what `openssl req -x509` makes |
 /// | `client-cert.pem`, `client-key.pem` | with the e-mail address [`Certificates::CLIENT_EMAIL`], signed by the authority |
 /// | `guest-cert.pem`, `guest-key.pem` | with the e-mail address [`Certificates::GUEST_EMAIL`], signed by the authority |
 /// | `stranger-ca.pem` | the authority that nobody trusts |
@@ -51,6 +52,8 @@ impl Default for Certificates {
             vec![("ca.pem", authority.as_ref().pem()), ("stranger-ca.pem", stranger.as_ref().pem())];
         let (certificate, key) = signed(&authority, "localhost", server_names());
         files.extend([("server-cert.pem", certificate), ("server-key.pem", key)]);
+        let (certificate, key) = lone("localhost", server_names());
+        files.extend([("lone-cert.pem", certificate), ("lone-key.pem", key)]);
         let (certificate, key) = signed(&authority, "alice", vec![email(Self::CLIENT_EMAIL)]);
         files.extend([("client-cert.pem", certificate), ("client-key.pem", key)]);
         let (certificate, key) = signed(&authority, "guest", vec![email(Self::GUEST_EMAIL)]);
@@ -83,6 +86,19 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     CertifiedIssuer::self_signed(parameters, key()).expect("an authority can be made")
+}
+
+/// A certificate and its key, in PEM, with what `openssl req -x509` puts into it unless it is told otherwise: the ids of
+/// its key, and that it is an authority.
+fn lone(name: &str, names: Vec<SanType>) -> (String, String) {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.subject_alt_names = names;
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.use_authority_key_identifier_extension = true;
+    let key = key();
+    let certificate = parameters.self_signed(&key).expect("a certificate can sign itself");
+    (certificate.pem(), key.serialize_pem())
 }
 
 /// A certificate for both directions and its key, in PEM.

@@ -59,6 +59,12 @@ func tlsFirst(address string) {
 	talks("TLS before anything else", connection, err)
 }
 
+func tlsSelfSigned(address string) {
+	connection, err := nats.Connect("tls://"+address, authority("lone-cert.pem"))
+	talks("a certificate that is its own authority", connection, err)
+	refusedByTLS("somebody else's authority", address, authority("ca.pem"))
+}
+
 func tlsMap(address string) {
 	option, told := heard()
 	connection, err := nats.Connect("tls://"+address, authority("ca.pem"), certificate("client"), option)

@@ -56,6 +56,7 @@ var scenarios = map[string]func(address string){
 	"tls_optional":     tlsOptional,
 	"tls_verify":       tlsVerify,
 	"tls_first":        tlsFirst,
+	"tls_self_signed":  tlsSelfSigned,
 	"tls_map":          tlsMap,
 }
 

@@ -33,6 +33,7 @@ final class Encrypted {
         scenarios.put("tls_optional", this::tlsOptional);
         scenarios.put("tls_verify", this::tlsVerify);
         scenarios.put("tls_first", this::tlsFirst);
+        scenarios.put("tls_self_signed", this::tlsSelfSigned);
         scenarios.put("tls_map", this::tlsMap);
     }
 
@@ -110,6 +111,11 @@ final class Encrypted {
 
     private void tlsFirst() throws Exception {
         letIn("TLS before anything else", with("ca.pem", null).tlsFirst());
+    }
+
+    private void tlsSelfSigned() throws Exception {
+        letIn("a certificate that is its own authority", with("lone-cert.pem", null));
+        refused("somebody else's authority", with("ca.pem", null));
     }
 
     private void tlsMap() throws Exception {

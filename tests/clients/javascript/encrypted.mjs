@@ -54,6 +54,11 @@ async function tlsFirst() {
   equal("TLS is asked for", connection.info.tls_required, true);
 }
 
+async function tlsSelfSigned() {
+  await letIn("a certificate that is its own authority", { caFile: file("lone-cert.pem") });
+  await refused("somebody else's authority", AUTHORITY);
+}
+
 async function tlsMap() {
   const connection = await letIn("a certificate as the user", CLIENT);
   const fits = (one) => one.type === "error" && one.error instanceof errors.PermissionViolationError;
@@ -69,5 +74,6 @@ export const encrypted = {
   tls_optional: tlsOptional,
   tls_verify: tlsVerify,
   tls_first: tlsFirst,
+  tls_self_signed: tlsSelfSigned,
   tls_map: tlsMap,
 };

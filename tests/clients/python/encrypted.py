@@ -49,6 +49,11 @@ async def tls_first():
     await let_in("TLS before anything else", context(), tls_handshake_first=True)
 
 
+async def tls_self_signed():
+    await let_in("a certificate that is its own authority", context("lone-cert.pem"))
+    await refused("somebody else's authority", context())
+
+
 async def tls_map():
     told = Errors()
     connection = await let_in("a certificate as the user", context(certificate="client"), error_cb=told.take)
@@ -65,5 +70,6 @@ SCENARIOS = {
     "tls_optional": tls_optional,
     "tls_verify": tls_verify,
     "tls_first": tls_first,
+    "tls_self_signed": tls_self_signed,
     "tls_map": tls_map,
 }

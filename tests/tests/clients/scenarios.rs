@@ -70,6 +70,10 @@ const TLS_VERIFY: &str = r#"tls { cert_file: "$CERTIFICATES/server-cert.pem", ke
 const TLS_FIRST: &str = r#"tls { cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
   handshake_first: true }"#;
 
+/// As `openssl req -x509` makes it: async-nats refuses such a server, by its own rules.
+const TLS_SELF_SIGNED: &str =
+    r#"tls { cert_file: "$CERTIFICATES/lone-cert.pem", key_file: "$CERTIFICATES/lone-key.pem" }"#;
+
 const TLS_MAP: &str = r#"tls { cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
   ca_file: "$CERTIFICATES/ca.pem", verify_and_map: true }
 authorization { users: [ { user: "alice@petrel.test", permissions: { publish: { deny: "secret" } } } ] }"#;
@@ -120,6 +124,7 @@ pub fn all() -> Vec<Scenario> {
         Scenario::new("tls_optional", TLS_OPTIONAL),
         Scenario::new("tls_verify", TLS_VERIFY),
         Scenario::new("tls_first", TLS_FIRST),
+        Scenario::new("tls_self_signed", TLS_SELF_SIGNED),
         Scenario::new("tls_map", TLS_MAP),
     ]
 }

@@ -60,6 +60,18 @@ pub async fn first(checks: &Checks, address: &str, folder: &Path) -> Result<()> 
     Ok(())
 }
 
+/// A server whose certificate signed itself and is an authority. webpki, by which this library judges servers, takes no
+/// authority for a server, whoever trusts it; the other libraries do.
+pub async fn self_signed(checks: &Checks, address: &str, folder: &Path) -> Result<()> {
+    let name = "a certificate that is its own authority";
+    let Err(error) = trusting(folder, "lone-cert.pem").connect(address).await else {
+        anyhow::bail!("{name} was taken")
+    };
+    let said = format!("{error:?}");
+    checks.equal(name, said.contains("CaUsedAsEndEntity"), true)?;
+    refused(checks, "somebody else's authority", trusting(folder, "ca.pem"), address).await
+}
+
 /// A server that takes certificates for users.
 pub async fn map(checks: &Checks, address: &str, folder: &Path) -> Result<()> {
     let (options, mut events) = observed(showing(folder, "client"));

@@ -68,6 +68,7 @@ async fn run(checks: &Checks, scenario: &str, address: &str, certificates: &Path
         "tls_optional" => encrypted::optional(checks, address, certificates).await,
         "tls_verify" => encrypted::verify(checks, address, certificates).await,
         "tls_first" => encrypted::first(checks, address, certificates).await,
+        "tls_self_signed" => encrypted::self_signed(checks, address, certificates).await,
         "tls_map" => encrypted::map(checks, address, certificates).await,
         other => anyhow::bail!("unknown scenario {other}"),
     }
