@@ -439,6 +439,7 @@ impl Program for Shard {
         for key in touched.drain(..) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.touched = false;
+                session.note_deliveries(io.now());
                 self.flush(key, io);
             }
         }

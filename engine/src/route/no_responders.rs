@@ -129,14 +129,8 @@ impl Shard {
         if !session.takes_messages() {
             return;
         }
-        let before = session.out.current.len();
+        // Nobody's message: as upstream has it, it does not count as one that was sent.
         encode::no_responders(&mut session.out.current, reply, &subscription.sid, subject);
-        let bytes = (session.out.current.len() - before) as u64;
-        session.out_msgs += 1;
-        session.out_bytes += bytes;
-        let counters = &mut self.accounts[account].counters;
-        counters.out_msgs += 1;
-        counters.out_bytes += bytes;
         self.touch(key, io);
     }
 }

@@ -1,8 +1,10 @@
 //! The state of a client's connection.
 
+use super::activity::Activity;
 use super::authentication::Identity;
 use super::login::Login;
 use super::outbound::{BufferPool, Outbound};
+use super::parting::Parting;
 use super::replies::Replies;
 use super::rights::Rights;
 use crate::account::AccountId;
@@ -152,6 +154,8 @@ pub(crate) struct Session {
     pub(crate) input_needed: usize,
     /// Keys of its subscriptions, by sid.
     pub(crate) subscriptions: HashTable<u32>,
+    /// What it had subscribed to, once it ends.
+    pub(crate) parting: Option<Box<Parting>>,
     pub(crate) barrier: Option<Box<BarrierWait>>,
     pub(crate) description: Option<Box<Description>>,
     pub(crate) in_msgs: u64,
@@ -173,7 +177,7 @@ pub(crate) struct Session {
     pub(crate) peer: SocketAddr,
     pub(crate) start: WallTime,
     pub(crate) accepted: Monotonic,
-    pub(crate) last_activity: Monotonic,
+    pub(crate) activity: Activity,
     pub(crate) rtt: Option<Duration>,
     pub(crate) rtt_measured: Monotonic,
     pub(crate) ping_sent: Monotonic,
@@ -224,6 +228,7 @@ impl Session {
             input: Vec::new(),
             input_needed: 0,
             subscriptions: HashTable::new(),
+            parting: None,
             barrier: None,
             description: None,
             in_msgs: 0,
@@ -239,7 +244,7 @@ impl Session {
             peer,
             start: wall,
             accepted: now,
-            last_activity: now,
+            activity: Activity::new(now),
             rtt: None,
             rtt_measured: now,
             ping_sent: now,

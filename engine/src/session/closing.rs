@@ -32,6 +32,9 @@ impl Shard {
     pub(crate) fn acknowledge(&mut self, key: u32, io: &mut Io<'_, Mail>) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.out.current.extend_from_slice(encode::OK);
+            if self.options.trace.on {
+                self.trace_answer(key, "OK");
+            }
             self.touch(key, io);
         }
     }
@@ -40,6 +43,9 @@ impl Shard {
     pub(crate) fn tell(&mut self, key: u32, error: &ProtocolError, io: &mut Io<'_, Mail>) {
         if let Some(session) = self.sessions.get_mut(key) {
             encode::error(&mut session.out.current, &error.to_string());
+            if self.options.trace.on {
+                self.trace_answer(key, &format!("-ERR {error}"));
+            }
             self.touch(key, io);
         }
     }
@@ -147,7 +153,7 @@ impl Shard {
                 } else {
                     // What is queued goes out first, for a peer that only closed its sending side, as long as
                     // its writes keep their deadline; nothing more is queued.
-                    self.remove_all_subscriptions(key);
+                    self.part_with_subscriptions(key);
                     self.cancel_timer(key, io);
                     self.touch(key, io);
                 }
@@ -204,7 +210,7 @@ impl Shard {
                 self.trace_answer(key, &format!("-ERR {error}"));
             }
         }
-        self.remove_all_subscriptions(key);
+        self.part_with_subscriptions(key);
         // Whoever comes next may have its place at once.
         self.leave_account(key, io);
         self.linger(key, io);
@@ -242,7 +248,7 @@ impl Shard {
 
     /// Removes a session and closes its socket.
     pub(crate) fn end(&mut self, key: u32, reason: ClosedReason, io: &mut Io<'_, Mail>) {
-        self.remove_all_subscriptions(key);
+        self.part_with_subscriptions(key);
         self.cancel_timer(key, io);
         self.leave_account(key, io);
         let Some(session) = self.sessions.get(key) else { return };

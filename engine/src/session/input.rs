@@ -20,8 +20,7 @@ const INPUT_RESERVE_BYTES_MAX: usize = 256 * 1024;
 impl Shard {
     /// Takes bytes that arrived for a session.
     pub(crate) fn received(&mut self, key: u32, data: &[u8], io: &mut Io<'_, Mail>) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        session.last_activity = io.now();
+        let Some(session) = self.sessions.get(key) else { return };
         if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
@@ -122,6 +121,9 @@ impl Shard {
         let done = self.work_verbs(key, data, io);
         self.working = crate::shard::NO_SESSION;
         self.close_source(data, io);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.note_publishing(io.now());
+        }
         done
     }
 

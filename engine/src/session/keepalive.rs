@@ -126,7 +126,7 @@ impl Shard {
         }
         let now = io.now();
         let interval = self.options.ping_interval;
-        let is_busy = now.since(session.last_activity) < interval;
+        let is_busy = now.since(session.activity.heard) < interval;
         let rtt_is_known = session.rtt.is_some()
             && session.pings_outstanding == 0
             && session.ponged_once
@@ -148,6 +148,9 @@ impl Shard {
         session.pings_outstanding += 1;
         session.ping_sent = io.now();
         session.out.current.extend_from_slice(encode::PING);
+        if self.options.trace.on {
+            self.trace_answer(key, "PING");
+        }
         self.touch(key, io);
     }
 

@@ -1,5 +1,6 @@
 //! Sessions: one state for each connection.
 
+mod activity;
 pub(crate) mod authentication;
 pub(crate) mod budget;
 pub(crate) mod client;
@@ -13,6 +14,7 @@ pub(crate) mod login;
 mod mapping;
 pub(crate) mod operations;
 pub(crate) mod outbound;
+pub(crate) mod parting;
 mod publishing;
 mod reauthorizing;
 mod refusal;

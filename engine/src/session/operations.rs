@@ -27,10 +27,19 @@ impl Shard {
             ClientOp::Publish { subject, reply, header_bytes, message } => {
                 self.publish(key, &Message { subject, reply, header_bytes, bytes: message }, io)
             }
-            ClientOp::Ping => self.ping(key, io),
+            ClientOp::Ping => {
+                self.note_ping_of(key, io.now());
+                self.ping(key, io)
+            }
             ClientOp::Pong => self.pong(key, io),
-            ClientOp::Subscribe { subject, queue, sid } => self.subscribe(key, subject, queue, sid, io),
-            ClientOp::Unsubscribe { sid, max } => self.unsubscribe(key, sid, max, io),
+            ClientOp::Subscribe { subject, queue, sid } => {
+                self.note_interest_of(key, io.now());
+                self.subscribe(key, subject, queue, sid, io)
+            }
+            ClientOp::Unsubscribe { sid, max } => {
+                self.note_interest_of(key, io.now());
+                self.unsubscribe(key, sid, max, io)
+            }
             ClientOp::Connect(json) => self.connect(key, json, io),
             ClientOp::Info(_) | ClientOp::Ok => Flow::Next,
             ClientOp::Err(text) => {

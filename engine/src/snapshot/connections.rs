@@ -4,6 +4,7 @@ use crate::mail::Mail;
 use crate::order::CoreStatistics;
 use crate::session::client::{Description, Session};
 use crate::shard::Shard;
+use crate::snapshot::SubscriptionSnapshot;
 use crate::transport::TlsPeer;
 use petrel_protocol::client::ClosedReason;
 use petrel_runtime::{Io, WallTime};
@@ -69,6 +70,8 @@ pub struct ConnectionSnapshot {
     /// TLS came before INFO.
     pub tls_first: bool,
     pub subscription_count: u64,
+    /// Of a closed one: what it had subscribed to, as far as that is kept.
+    pub subscriptions: Arc<[SubscriptionSnapshot]>,
 }
 
 impl Shard {
@@ -92,7 +95,7 @@ impl Shard {
         let mut page = ConnectionPage::default();
         let mut looked_at = 0;
         if query.open && query.from < CLOSED {
-            // `last_activity` is kept as monotonic time: a look at the wall clock for every read would cost.
+            // Activity is kept as monotonic time: a look at the wall clock for every read would cost.
             let (now, wall) = (io.now(), io.wall_clock());
             let from = u32::try_from(query.from).unwrap_or(u32::MAX);
             for (key, session) in self.sessions.iter_from(from) {
@@ -105,7 +108,7 @@ impl Shard {
                     continue;
                 }
                 let mut record = self.snapshot(session);
-                let idle = u64::try_from(now.since(session.last_activity).as_nanos()).unwrap_or(u64::MAX);
+                let idle = u64::try_from(now.since(session.activity.shown).as_nanos()).unwrap_or(u64::MAX);
                 record.last_activity = WallTime(wall.0.saturating_sub(idle).max(session.start.0));
                 page.connections.push(record);
             }
@@ -139,11 +142,11 @@ impl Shard {
                 .is_none_or(|wanted| **wanted == *self.accounts[session.account.index()].name)
     }
 
-    /// A connection as monitoring shows it. Its last activity is filled in as the time between accept and the
-    /// last read, on the wall clock.
+    /// A connection as monitoring shows it. Its last activity is filled in as the time between accept and that
+    /// activity, on the wall clock.
     pub(crate) fn snapshot(&self, session: &Session) -> ConnectionSnapshot {
         let account = &self.accounts[session.account.index()];
-        let active = u64::try_from(session.last_activity.since(session.accepted).as_nanos()).unwrap_or(0);
+        let active = u64::try_from(session.activity.shown.since(session.accepted).as_nanos()).unwrap_or(0);
         let description = session.description.as_deref();
         let text = |pick: fn(&Description) -> &String| {
             description.map_or(String::new(), |description| pick(description).clone())
@@ -168,7 +171,14 @@ impl Shard {
             account: account.name.to_string(),
             tls: session.transport.as_ref().and_then(|transport| transport.peer.clone()),
             tls_first: session.transport.as_ref().is_some_and(|transport| transport.first),
-            subscription_count: session.subscriptions.len() as u64,
+            subscription_count: match &session.parting {
+                Some(parting) => parting.count,
+                None => session.subscriptions.len() as u64,
+            },
+            subscriptions: match &session.parting {
+                Some(parting) => parting.listed.as_slice().into(),
+                None => Arc::default(),
+            },
         }
     }
 }

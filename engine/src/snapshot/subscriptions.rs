@@ -1,5 +1,7 @@
 //! Subscriptions, of some connections or of all.
 
+use crate::account::Account;
+use crate::interest::Subscription;
 use crate::shard::Shard;
 use crate::system::INTERNAL_SESSION;
 use petrel_protocol::subject;
@@ -66,6 +68,27 @@ pub struct SubscriptionSnapshot {
     pub max: u64,
 }
 
+impl SubscriptionSnapshot {
+    /// A subscription of a connection.
+    pub(crate) fn of(account: &Account, subscription: &Subscription, cid: u64) -> SubscriptionSnapshot {
+        SubscriptionSnapshot {
+            cid,
+            account: account.name.clone(),
+            subject: lossy(&account.interest.subject_of(subscription)),
+            queue: subscription.queue().map(lossy),
+            sid: lossy(&subscription.sid),
+            msgs: subscription.delivered,
+            max: subscription.max(),
+        }
+    }
+
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = self.subject.len() + self.sid.len() + self.queue.as_ref().map_or(0, String::len);
+        size_of::<SubscriptionSnapshot>() + texts
+    }
+}
+
 impl Shard {
     /// A page of the subscriptions that a query selects.
     pub(crate) fn subscriptions(&self, query: &SubscriptionQuery) -> SubscriptionPage {
@@ -114,15 +137,7 @@ impl Shard {
                 if page.found <= query.skip || page.subscriptions.len() >= query.take {
                     continue;
                 }
-                page.subscriptions.push(SubscriptionSnapshot {
-                    cid,
-                    account: account.name.clone(),
-                    subject: lossy(&subject),
-                    queue: subscription.queue().map(lossy),
-                    sid: lossy(&subscription.sid),
-                    msgs: subscription.delivered,
-                    max: subscription.max(),
-                });
+                page.subscriptions.push(SubscriptionSnapshot::of(account, subscription, cid));
             }
         }
         page

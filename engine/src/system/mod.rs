@@ -20,6 +20,7 @@ use crate::order::Notice;
 use crate::session::client::Phase;
 use crate::shard::Shard;
 use crate::snapshot::ConnectionSnapshot;
+use bytes::Bytes;
 use petrel_protocol::client::ClosedReason;
 use petrel_runtime::Io;
 use queue::Admission;
@@ -50,9 +51,9 @@ pub struct SystemRequest {
     /// Where the answer goes.
     pub reply: Option<Vec<u8>>,
     /// The headers, with their first line.
-    pub headers: Vec<u8>,
+    pub headers: Bytes,
     /// The payload.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// The connection that published it, if it was a client of the system account; 0: none.
     pub cid: u64,
 }
@@ -102,12 +103,13 @@ impl Shard {
             return false;
         }
         subscription.delivered += 1;
-        let (headers, body) = message.bytes.split_at(message.header_bytes.unwrap_or(0));
+        let mut headers = Bytes::copy_from_slice(message.bytes);
+        let body = headers.split_off(message.header_bytes.unwrap_or(0));
         self.notify(SystemNotice::Request(SystemRequest {
             subject: String::from_utf8_lossy(message.subject).into_owned(),
             reply: message.reply.map(<[u8]>::to_vec),
-            headers: headers.to_vec(),
-            body: body.to_vec(),
+            headers,
+            body,
             cid: origin.cid,
         }));
         true

@@ -3,6 +3,7 @@
 use super::INTERNAL_SESSION;
 use crate::mail::{Mail, Message, Origin};
 use crate::shard::Shard;
+use bytes::Bytes;
 use petrel_runtime::Io;
 
 /// A message of the server.
@@ -16,21 +17,26 @@ pub struct Publication {
     pub reply: Option<Vec<u8>>,
     /// Headers with their first line and the empty last one; empty: none.
     pub headers: Vec<u8>,
-    /// The payload.
-    pub body: Vec<u8>,
+    /// The payload: megabytes, when a large page of monitoring is asked for.
+    pub body: Bytes,
 }
 
 impl Shard {
     /// Publishes to whoever wants it, on all cores.
     pub(crate) fn publish_as_server(&mut self, publication: &Publication, io: &mut Io<'_, Mail>) {
         let Some(account) = self.options.directory.account(&publication.account) else { return };
-        let mut bytes = publication.headers.clone();
-        bytes.extend_from_slice(&publication.body);
+        let joined;
+        let bytes: &[u8] = if publication.headers.is_empty() {
+            &publication.body
+        } else {
+            joined = [&publication.headers[..], &publication.body].concat();
+            &joined
+        };
         let message = Message {
             subject: &publication.subject,
             reply: publication.reply.as_deref(),
             header_bytes: (!publication.headers.is_empty()).then_some(publication.headers.len()),
-            bytes: &bytes,
+            bytes,
         };
         if self.options.trace.on {
             self.trace_publication(&message);

@@ -16,8 +16,8 @@ pub fn system_request(input: &[u8]) {
     let mut request = SystemRequest {
         subject: String::from_utf8_lossy(&input[..line_end]).into_owned(),
         reply: Some(b"reply".to_vec()),
-        headers: rest[..headers_end].to_vec(),
-        body: rest.get(headers_end + 1..).unwrap_or_default().to_vec(),
+        headers: rest[..headers_end].to_vec().into(),
+        body: rest.get(headers_end + 1..).unwrap_or_default().to_vec().into(),
         cid: 1,
     };
     let monitor = monitor();

@@ -214,7 +214,10 @@ pub fn connz(monitor: &Monitor, request: &Request) -> Connz {
     let connections: Vec<Connection> = page
         .into_iter()
         .map(|snapshot| {
-            let own = subscriptions.remove(&snapshot.cid).unwrap_or_default();
+            let own = match snapshot.stop {
+                Some(_) => snapshot.subscriptions.to_vec(),
+                None => subscriptions.remove(&snapshot.cid).unwrap_or_default(),
+            };
             connection(snapshot, own, request, now)
         })
         .collect();
@@ -283,9 +286,10 @@ fn connection(
         let certificates = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
         connection.tls_peer_certs = certificates.map(peer_certificate).collect();
         connection.authorized_user = snapshot.user;
-        // The name tag of an account is its name until somebody gives it another; a closed connection is in
-        // no account any more.
-        connection.name_tag = stop.is_none().then(|| snapshot.account.clone());
+        // The name tag of an account is its name until somebody gives it another. Of closed connections upstream names
+        // that of the global account as little as the account.
+        let has_tag = stop.is_none() || snapshot.account != GLOBAL_ACCOUNT;
+        connection.name_tag = has_tag.then(|| snapshot.account.clone());
         connection.account = Some(snapshot.account).filter(|account| account != GLOBAL_ACCOUNT);
     }
     match request.subscriptions {
@@ -297,8 +301,9 @@ fn connection(
         }
         Subscriptions::Detailed => {
             let details = subscriptions.into_iter().map(|subscription| Subscription {
-                account: None,
-                account_tag: None,
+                // As upstream has it: of closed connections only.
+                account: stop.map(|_| subscription.account.to_string()),
+                account_tag: stop.map(|_| subscription.account.to_string()),
                 subject: subscription.subject,
                 qgroup: subscription.queue,
                 sid: subscription.sid,

@@ -68,6 +68,11 @@ const CORE_METRICS: &[CoreMetric] = &[
     counter("petrel_dropped_system_notices", "System requests and events dropped: too many waited", |core| {
         core.dropped_system_notices
     }),
+    counter(
+        "petrel_requests_given_up",
+        "Requests to services of other accounts given up: too many waited",
+        |core| core.requests_given_up,
+    ),
     counter("petrel_reports_awaited", "Requests that waited for other cores' reports", |core| {
         core.reports_awaited
     }),

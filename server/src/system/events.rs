@@ -113,7 +113,7 @@ pub fn login_refused(
     let concerned = Publication {
         account: connection.account.clone(),
         subject: b"$SYS.ACCOUNT.CLIENT.AUTH.ERR".to_vec(),
-        body: disconnect(monitor, stationery, connection).into_bytes(),
+        body: disconnect(monitor, stationery, connection).into(),
         ..Publication::default()
     };
     [told, concerned]
@@ -177,7 +177,7 @@ pub fn in_system_account(monitor: &Monitor, subject: &str, body: String) -> Publ
     Publication {
         account: monitor.about().system_account().to_owned(),
         subject: subject.as_bytes().to_vec(),
-        body: body.into_bytes(),
+        body: body.into(),
         ..Publication::default()
     }
 }

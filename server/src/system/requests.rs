@@ -37,7 +37,7 @@ pub fn answer(
         subject: reply,
         reply: None,
         headers: encoding.headers(),
-        body: encoding.encode(text.into_bytes()),
+        body: encoding.encode(text.into_bytes()).into(),
     })
 }
 

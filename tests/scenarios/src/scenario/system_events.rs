@@ -259,7 +259,7 @@ fn work_off(run: &mut Run<Crowd>, notice: SystemNotice) {
     let publication = Publication {
         account: "SYS".into(),
         subject: subject.into_bytes(),
-        body: number.to_string().into_bytes(),
+        body: number.to_string().into(),
         ..Publication::default()
     };
     run.world.order(run.server, 0, Order::Publish(publication));
