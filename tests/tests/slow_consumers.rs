@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use petrel_tests::{Server, Wire};
+use petrel_tests::{Server, Wire, is_petrel};
 use serde_json::Value;
 
 /// A message of 32 KiB to `flood`, as published.
@@ -199,4 +199,38 @@ fn a_dead_receiver_slows_nobody_but_those_who_publish_to_it() {
         assert_eq!(closed_reason(&server, &format!("dead{index}")), "Slow Consumer (Pending Bytes)");
     }
     server.assert_serving();
+}
+
+/// Each of these may have 64 MB pending; the node may not.
+#[test]
+fn what_waits_for_receivers_keeps_to_the_memory_of_the_node() {
+    const MESSAGES: usize = 1600;
+    const RECEIVERS: usize = 8;
+    const GROWTH_BYTES_MAX: u64 = 100 * 1024 * 1024;
+    if !is_petrel() {
+        return;
+    }
+    let server = Server::builder().config("petrel { memory: 16MB }").start();
+    let dead: Vec<Wire> =
+        (0..RECEIVERS).map(|index| subscriber(&server, &format!("dead{index}"), NARROW)).collect();
+    let mut publisher = Wire::client(server.address());
+    let before = server.resident_bytes();
+    let mut growth = 0;
+    for number in 0..MESSAGES {
+        publisher.send(large_publish());
+        if number % 50 == 0 {
+            publisher.sync();
+            growth = growth.max(server.resident_bytes().saturating_sub(before));
+        }
+    }
+    publisher.sync();
+    println!("memory grew by {growth} B");
+    // 400 MB were sent to them.
+    assert!(growth < GROWTH_BYTES_MAX, "memory grew by {growth} B");
+    let closed = server.monitor_until("/connz?state=closed", |list| list["total"].as_u64() >= Some(1));
+    let mut reasons = closed["connections"].as_array().expect("a list").iter().map(|entry| &entry["reason"]);
+    assert!(reasons.all(|reason| reason == "Slow Consumer (Pending Bytes)"), "{closed}");
+    assert!(server.log().contains("the memory budget of"), "{}", server.log());
+    server.assert_serving();
+    drop(dead);
 }
