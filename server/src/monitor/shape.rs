@@ -45,8 +45,6 @@ pub struct Varz<'a> {
     pub websocket: Unconfigured,
     pub jetstream: Unconfigured,
     pub tls_timeout: Float,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_cert_not_after: Option<String>,
     pub write_deadline: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub write_timeout: &'a str,
@@ -72,6 +70,8 @@ pub struct Varz<'a> {
     pub slow_consumer_stats: ByKind,
     pub stale_connection_stats: ByKind,
     pub disk_io_wait_stats: DiskWaits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_not_after: Option<String>,
     pub petrel: Petrel<'a>,
 }
 
