@@ -94,7 +94,7 @@ fn a_write_that_takes_too_long_closes_the_receiver() {
 #[test]
 fn with_retry_a_receiver_that_takes_something_stays() {
     const MESSAGES: usize = 320;
-    let server = Server::builder().config("write_deadline: \"200ms\"\nwrite_timeout: retry").start();
+    let server = Server::builder().config("write_deadline: \"600ms\"\nwrite_timeout: retry").start();
     let mut slow = subscriber(&server, "slow", NARROW);
     let mut publisher = Wire::client(server.address());
     for _ in 0..MESSAGES {
@@ -104,7 +104,7 @@ fn with_retry_a_receiver_that_takes_something_stays() {
     // It takes a little every now and then, for several deadlines.
     for _ in 0..20 {
         slow.take_bytes(DELIVERED_SIZE * 4);
-        thread::sleep(Duration::from_millis(40));
+        thread::sleep(Duration::from_millis(120));
     }
     for _ in 80..MESSAGES {
         slow.take_bytes(DELIVERED_SIZE);
