@@ -29,7 +29,7 @@ mod system;
 pub mod transport;
 
 pub use account::{
-    AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User,
+    AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User, is_same_secret,
 };
 pub use encoding::Encoding;
 pub use latencies::Latencies;

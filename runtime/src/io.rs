@@ -46,7 +46,7 @@ impl<M: Send + 'static> Io<'_, M> {
     }
     /// 64 random bits from this core's stream. Not for keys: it is a fast generator, seeded once.
     pub fn random(&mut self) -> u64 {
-        self.core.random.next()
+        self.core.random.next_u64()
     }
 
     /// Starts listening; [`crate::Event::Accepted`] follows for each connection. Returns the bound address.

@@ -102,4 +102,5 @@ pub use launch::{
 };
 pub use net::{Detached, End, ListenOptions, ListenerId, SendOutcome, SocketId};
 pub use program::{CoreId, Event, Program};
+pub use random::RandomStream;
 pub use time::{Monotonic, TimerId, TimerToken, WallTime};

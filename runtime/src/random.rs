@@ -1,15 +1,15 @@
-//! Fast random numbers, seeded once for each core.
+//! Fast random numbers, determined by a seed.
 
 /// xoshiro256**, by Blackman and Vigna: four words of state, good in all bits, not for keys.
 #[derive(Clone, Debug)]
-pub(crate) struct RandomStream {
+pub struct RandomStream {
     state: [u64; 4],
 }
 
 impl RandomStream {
     /// A stream that is determined by `seed`. The state is filled by splitmix64, which its authors advise
     /// because it never yields the one bad state of all zeros.
-    pub(crate) fn from_seed(seed: u64) -> RandomStream {
+    pub fn from_seed(seed: u64) -> RandomStream {
         let mut counter = seed;
         let state = std::array::from_fn(|_| {
             counter = counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -22,7 +22,7 @@ impl RandomStream {
     }
 
     /// 64 random bits.
-    pub(crate) fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         let [a, b, c, d] = &mut self.state;
         let result = b.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
         let shifted = *b << 17;
@@ -57,7 +57,7 @@ mod tests {
     fn a_seed_determines_the_stream() {
         let draw = |seed| {
             let mut stream = RandomStream::from_seed(seed);
-            (0..8).map(|_| stream.next()).collect::<Vec<_>>()
+            (0..8).map(|_| stream.next_u64()).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn bits_are_balanced() {
         let mut stream = RandomStream::from_seed(1);
-        let ones: u32 = (0..10_000).map(|_| stream.next().count_ones()).sum();
+        let ones: u32 = (0..10_000).map(|_| stream.next_u64().count_ones()).sum();
         assert!((315_000..325_000).contains(&ones), "{ones} ones of 640,000");
     }
 

@@ -120,21 +120,16 @@ fn matches(pattern: &str, subject: &str) -> bool {
     pattern.len() == subject.len() && pattern.iter().zip(&subject).all(|(p, s)| *p == "*" || p == s)
 }
 
-fn bench(address: &str, options: &str) -> Output {
+/// `petrel bench` as all tests here want it.
+fn command(address: &str, options: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_petrel"));
-    command.args([
-        "bench",
-        "--server",
-        address,
-        "--quiet",
-        "--format",
-        "json",
-        "--warmup",
-        "0s",
-        "--patience",
-        "1s",
-    ]);
-    command.args(options.split_whitespace()).output().expect("the program starts")
+    command.args(["bench", "--server", address, "--format", "json", "--warmup", "0s", "--patience", "1s"]);
+    command.args(options.split_whitespace());
+    command
+}
+
+fn bench(address: &str, options: &str) -> Output {
+    command(address, options).arg("--quiet").output().expect("the program starts")
 }
 
 fn report(address: &str, options: &str) -> serde_json::Value {
@@ -241,19 +236,8 @@ struct Endless {
 
 impl Endless {
     fn start(address: &str, options: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_petrel"));
-        command.args([
-            "bench",
-            "--server",
-            address,
-            "--format",
-            "json",
-            "--warmup",
-            "0s",
-            "--patience",
-            "1s",
-        ]);
-        command.args(options.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = command(address, options);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
         Self { child, stderr }

@@ -15,7 +15,7 @@ mod secret;
 pub(crate) use directory::Proof;
 pub use directory::{AccountSpec, Directory, DirectoryError, User};
 pub(crate) use permissions::{Permissions, SubscribeVerdict};
-pub use secret::Secret;
+pub use secret::{Secret, is_same_secret};
 
 pub(crate) use edges::Edges;
 pub use edges::EdgesError;

@@ -28,16 +28,20 @@ impl Secret {
         petrel_config::is_bcrypt(&self.0)
     }
 
-    /// Compares in a time that depends on the length of what was presented only.
+    /// Whether it is the plain text that was presented, see [`is_same_secret`].
     pub(crate) fn is(&self, presented: &str) -> bool {
-        let (secret, presented) = (self.0.as_bytes(), presented.as_bytes());
-        let mut difference = usize::from(secret.len() != presented.len());
-        for (index, byte) in presented.iter().enumerate() {
-            let expected = secret.get(index).copied().unwrap_or(0);
-            difference |= usize::from(std::hint::black_box(expected ^ byte));
-        }
-        difference == 0
+        is_same_secret(self.0.as_bytes(), presented.as_bytes())
     }
+}
+
+/// Compares in a time that depends on the length of what was presented only.
+pub fn is_same_secret(secret: &[u8], presented: &[u8]) -> bool {
+    let mut difference = usize::from(secret.len() != presented.len());
+    for (index, byte) in presented.iter().enumerate() {
+        let expected = secret.get(index).copied().unwrap_or(0);
+        difference |= usize::from(std::hint::black_box(expected ^ byte));
+    }
+    difference == 0
 }
 
 #[cfg(test)]

@@ -275,16 +275,16 @@ mod tests {
     /// Walks a wheel and a sorted map through the same random life.
     fn compare_with_model(seed: u64) {
         let mut random = RandomStream::from_seed(seed);
-        let mut now = random.next() % (1 << 50);
+        let mut now = random.next_u64() % (1 << 50);
         let mut wheel = TimerWheel::new(Monotonic(now));
         let mut model: BTreeMap<u64, (u64, TimerId)> = BTreeMap::new();
         let mut fired_or_cancelled = Vec::new();
         for token in 0..3000 {
-            let reach = random.next() % 45;
-            match random.next() % 8 {
+            let reach = random.next_u64() % 45;
+            match random.next_u64() % 8 {
                 0..4 => {
-                    let past = random.next().is_multiple_of(4);
-                    let reach = random.next() % (1 << reach);
+                    let past = random.next_u64().is_multiple_of(4);
+                    let reach = random.next_u64() % (1 << reach);
                     let deadline = if past { now.saturating_sub(reach) } else { now + reach };
                     let id = wheel.set(Monotonic(deadline), TimerToken(token));
                     // What is due when it is set does not wait for the end of a tick.
@@ -292,7 +292,7 @@ mod tests {
                     model.insert(token, (due_tick, id));
                 }
                 4 => {
-                    let pick = random.next() % (token + 1);
+                    let pick = random.next_u64() % (token + 1);
                     if let Some((&token, &(_, id))) = model.range(pick..).next() {
                         assert!(wheel.cancel(id));
                         model.remove(&token);
@@ -305,7 +305,7 @@ mod tests {
                     }
                 }
                 6 => now = wheel.next_deadline().map_or(now, |next| next.0.max(now)),
-                _ => now += random.next() % (1 << reach),
+                _ => now += random.next_u64() % (1 << reach),
             }
             let mut fired = fire(&mut wheel, now);
             fired.sort_unstable();

@@ -5,7 +5,7 @@
 
 use blowfish::Blowfish;
 use data_encoding::{Encoding, Specification};
-use std::hint::black_box;
+use petrel_engine::is_same_secret;
 use std::ops::RangeInclusive;
 
 /// `$2a$`, two digits of cost, `$`, 22 letters of salt, 31 of the digest. Nothing behind them is looked at, as upstream's
@@ -55,9 +55,7 @@ impl Hash {
     /// Whether a password has this hash. Compares in a time that does not tell where they differ. `look_around` is called
     /// after each tenth of a millisecond or so.
     pub(super) fn fits(&self, password: &str, look_around: &mut dyn FnMut()) -> bool {
-        let digest = digest(password, &self.salt, self.cost, look_around);
-        let pairs = digest.iter().zip(&self.digest);
-        pairs.fold(0, |difference, (one, other)| difference | black_box(one ^ other)) == 0
+        is_same_secret(&self.digest, &digest(password, &self.salt, self.cost, look_around))
     }
 }
 

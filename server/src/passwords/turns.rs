@@ -1,5 +1,6 @@
 //! Whose turn it is, where the work of one may not keep the others out.
 
+use petrel_runtime::RandomStream;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -15,8 +16,7 @@ const NETWORK_BITS: u32 = 64;
 pub struct Turns<T> {
     places: VecDeque<Place<T>>,
     count: usize,
-    /// State of a xorshift generator; never 0.
-    random: u64,
+    random: RandomStream,
 }
 
 /// Those who come from one address.
@@ -34,7 +34,7 @@ struct Crowd<T> {
 impl<T> Turns<T> {
     /// Nobody waits. What `seed` is decides who is next within a crowd.
     pub fn new(seed: u64) -> Turns<T> {
-        Turns { places: VecDeque::new(), count: 0, random: seed | 1 }
+        Turns { places: VecDeque::new(), count: 0, random: RandomStream::from_seed(seed) }
     }
 
     /// How many wait.
@@ -109,11 +109,8 @@ impl<T> Turns<T> {
 
     /// A number below `end`, which is not 0.
     fn draw(&mut self, end: usize) -> usize {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
         // Less than `end`, so it fits.
-        (self.random % end as u64) as usize
+        (self.random.next_u64() % end as u64) as usize
     }
 }
 
@@ -158,7 +155,7 @@ mod tests {
     #[test]
     fn within_a_crowd_nobody_is_last_for_sure() {
         let last_is_first = (0..2000u64).filter(|seed| {
-            let mut turns = Turns::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut turns = Turns::new(*seed);
             (0..10).for_each(|number| turns.add(address(1), [1; 32], number));
             (0..5).for_each(|_| assert!(turns.take_next().is_some()));
             turns.take_out(|item| *item == 9).is_empty()
