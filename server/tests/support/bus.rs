@@ -132,8 +132,17 @@ impl Bus {
 
     /// The next message on a subject.
     pub fn event(&mut self, subject: &str) -> serde_json::Value {
-        let found = self.wait_for(|message| message.subject == subject, PATIENCE);
-        found.unwrap_or_else(|| panic!("nothing on {subject}")).json()
+        self.event_where(subject, |_| true)
+    }
+
+    /// The next message on a subject that fits; others stay.
+    pub fn event_where(
+        &mut self,
+        subject: &str,
+        fits: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let found = self.wait_for(|message| message.subject == subject && fits(&message.json()), PATIENCE);
+        found.unwrap_or_else(|| panic!("nothing that fits on {subject}")).json()
     }
 
     /// Waits until the server closes.
