@@ -116,7 +116,7 @@ impl Results {
         line(format!("# petrel beside nats-server {}\n", self.upstream_version));
         line(format!("{}. {}.", self.machine.line(), self.began));
         line(format!(
-            "Medians of {} turns of {:.1} s each, by turns (upstream, petrel, upstream, ...), a fresh server for each.",
+            "Medians of {} turns of {:.1} s each, by turns in an order of chance, a fresh server for each.",
             self.rounds, self.duration_s
         ));
         line(format!("Both servers: `{}`, all else as by default.", self.server_options));

@@ -1,11 +1,14 @@
-//! Runs a scenario against two servers by turns: A B A B A B, each turn with a fresh server.
+//! Runs a scenario against two servers by turns, each turn with a fresh server. Chance decides who begins a round, and
+//! how long a pause lies before each turn: what recurs on the machine (a kernel thread that takes a processor for 30 ms
+//! each second, say) would otherwise meet the same server again and again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use petrel_runtime::RandomStream;
 use petrel_tools::bench::{HoldReport, Report};
 
 use crate::certificates::Certificates;
@@ -19,6 +22,8 @@ use crate::server::Server;
 
 /// Time after which a server that has just started is looked at.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Most time between two turns.
+const PAUSE_MS_MAX: u64 = 1000;
 /// Open files that a server needs beside its connections.
 const OTHER_FILES: u64 = 256;
 /// Where servers and generator run.
@@ -58,6 +63,7 @@ pub struct Turns {
     certificates: Option<Certificates>,
     /// Messages a second that upstream took at full speed, by scenario and layout.
     full_rates: BTreeMap<(&'static str, &'static str), f64>,
+    random: RandomStream,
 }
 
 impl Layout {
@@ -90,7 +96,9 @@ impl Drop for Turns {
 impl Turns {
     /// Turns between these two binaries.
     pub fn new(upstream: PathBuf, petrel: PathBuf, effort: Effort) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
+            random: RandomStream::from_seed(now.as_nanos() as u64),
             upstream,
             petrel,
             effort,
@@ -114,11 +122,13 @@ impl Turns {
         let mut failures = [None, None];
         let mut published = Vec::new();
         for _ in 0..self.effort.rounds {
-            for (side, binary) in binaries.iter().enumerate() {
+            let first = usize::from(self.random.next_u64() & 1 == 1);
+            for side in [first, 1 - first] {
                 if failures[side].is_some() {
                     continue;
                 }
-                match self.turn(scenario, layout, binary, &options) {
+                thread::sleep(Duration::from_millis(self.random.next_u64() % PAUSE_MS_MAX));
+                match self.turn(scenario, layout, &binaries[side], &options) {
                     Ok((measurement, publish_rate)) => {
                         runs[side].push(measurement);
                         if side == 0 {
