@@ -2,14 +2,21 @@
 
 use petrel_config::{Source, load};
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ACCOUNTS: usize = 1_000;
 const USERS_OF_AN_ACCOUNT: usize = 10;
 
-/// With optimization. Without it, and on a machine that is busy otherwise, it may take longer.
+/// Of a processor, with optimization. Without it it takes longer.
 const TIME_MAX: Duration =
     if cfg!(debug_assertions) { Duration::from_secs(10) } else { Duration::from_millis(500) };
+
+/// The processor time of this thread: what else the machine does meanwhile is not the reader's time.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel counts it");
+    let used = text.split(' ').next().and_then(|number| number.parse().ok());
+    Duration::from_nanos(used.expect("nanoseconds of the processor"))
+}
 
 struct Text(String);
 
@@ -58,13 +65,13 @@ fn generated() -> String {
 #[test]
 fn ten_thousand_users_are_read_in_no_time() {
     let mut source = Text(generated());
-    // The best of three: what else the machine does meanwhile is not the reader's time.
+    // The best of three: the first reads memory that is new.
     let mut best = Duration::MAX;
     let mut read = None;
     for _ in 0..3 {
-        let start = Instant::now();
+        let start = processor_time();
         let found = load("nats.conf", &mut source).unwrap_or_else(|error| panic!("{error}"));
-        best = best.min(start.elapsed());
+        best = best.min(processor_time() - start);
         read = Some(found);
     }
     let (read, time) = (read.expect("it was read three times"), best);

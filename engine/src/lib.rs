@@ -37,7 +37,9 @@ pub use mail::Mail;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 pub use options::{Limits, Options, Trace};
-pub use order::{CoreStatistics, Notice, Order, PasswordCheck, PasswordTicket, PasswordVerdict};
+pub use order::{
+    CoreStatistics, Notice, Order, PasswordCheck, PasswordTicket, PasswordVerdict, SETTLING_ROUNDS,
+};
 pub use shard::Shard;
 pub use snapshot::{
     AccountPage, AccountQuery, AccountSnapshot, ConnectionPage, ConnectionQuery, ConnectionSnapshot,

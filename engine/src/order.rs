@@ -40,6 +40,9 @@ pub enum Order {
     PrepareReload(Arc<Options>, crossbeam_channel::Sender<()>),
     /// Second step of a reload: go over to these options, then answer.
     Reload(Arc<Options>, crossbeam_channel::Sender<()>),
+    /// Behind a reload: answer when no client of this core has to go because there are too many. What cores mail to each
+    /// other about that is handled in between when all of them are asked some times, see [`SETTLING_ROUNDS`].
+    Settle(crossbeam_channel::Sender<()>),
     /// A password was checked ([`Notice::CheckPassword`]).
     PasswordChecked(PasswordTicket, PasswordVerdict),
     /// A step of a handshake is done.
@@ -49,6 +52,11 @@ pub enum Order {
     /// Close everything in order and stop the loop.
     Shutdown,
 }
+
+/// How often all cores are asked to [`Order::Settle`], one round after the other, until nobody has to go: behind the first
+/// round all have mailed what they found, with the second core 0 has picked whom accounts have no room for, behind the third
+/// it has mailed that, and with the fourth it is carried out.
+pub const SETTLING_ROUNDS: usize = 4;
 
 /// What a core tells the control plane without being asked. Sent on the channel given to the shard.
 #[derive(Debug)]

@@ -370,6 +370,7 @@ impl Shard {
             Order::Reload(options, done) => {
                 self.reload(options, done, io);
             }
+            Order::Settle(done) => self.tell_without_surplus(vec![done]),
             Order::PasswordChecked(ticket, verdict) => self.password_checked(ticket, verdict, io),
             Order::Handshake(answer) => self.handshake_answered(*answer, io),
             Order::LameDuck => self.enter_lame_duck(io),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 struct Seen {
     sockets: Vec<SocketId>,
     failures: Vec<Option<i32>>,
+    ends: usize,
 }
 
 /// Opens files until none is left.
@@ -40,7 +41,10 @@ fn accepting_rests_and_goes_on_when_descriptors_run_out() {
             Event::Received { socket, data } => {
                 io.send(socket, data.to_vec());
             }
-            Event::Ended { socket, .. } => io.close(socket),
+            Event::Ended { socket, .. } => {
+                seen.ends += 1;
+                io.close(socket);
+            }
             _ => {}
         });
         let address = cores.listen(0);
@@ -48,17 +52,17 @@ fn accepting_rests_and_goes_on_when_descriptors_run_out() {
         let make = |_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let clients: Vec<Socket> = (0..4).map(make).collect();
         let hoard = use_up_descriptors();
+        let begin = Instant::now();
         for client in &clients {
             client.connect(&address.into()).unwrap();
         }
         let mut clients: Vec<TcpStream> = clients.into_iter().map(Into::into).collect();
-        let begin = Instant::now();
         cores.wait_until(0, |seen, _| seen.failures.len() >= 2);
         let failures = cores.call(0, |seen, _| seen.failures.clone());
         assert!(failures.iter().all(|code| *code == Some(libc::EMFILE)), "{failures:?}");
         std::thread::sleep(Duration::from_millis(250));
-        let pauses = begin.elapsed().as_millis() as usize / 100;
         let failures = cores.call(0, |seen, _| seen.failures.len());
+        let pauses = begin.elapsed().as_millis() as usize / 100;
         assert!(failures <= pauses + 2, "{failures} failures in {pauses} pauses");
         drop(hoard);
         cores.wait_until(0, |seen, _| seen.sockets.len() == 4);
@@ -74,8 +78,9 @@ fn accepting_rests_and_goes_on_when_descriptors_run_out() {
             let _ = client.write_all(&[number as u8; 10]);
             socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
             drop(client);
-            if number & 63 == 0 {
-                cores.call(0, |_, _| ());
+            if number & 15 == 0 {
+                // Beside the four from before.
+                cores.wait_until(0, |seen, _| seen.sockets.len() == seen.ends + 4);
             }
         }
         assert_eq!(cores.call(0, |seen, _| seen.failures.len()), failures);

@@ -6,7 +6,7 @@ use crate::passwords::PasswordChecker;
 use crate::settings::Listen;
 use crate::tls::Workers;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use petrel_engine::{Notice, Options, Order, Shard};
+use petrel_engine::{Notice, Options, Order, SETTLING_ROUNDS, Shard};
 use petrel_runtime::{BackendKind, LaunchError, LaunchOptions, OrderSender, RunningNode, launch};
 use std::io;
 use std::net::SocketAddr;
@@ -216,6 +216,14 @@ impl Reconfiguration {
     /// When a core does not answer; it goes over when it can.
     pub fn carry_out(&self, options: &Arc<Options>) -> Result<(), CoreSilent> {
         self.order(|done| Order::Reload(options.clone(), done))
+    }
+
+    /// Third step: waits until those are closed whom the options leave no room for.
+    ///
+    /// # Errors
+    /// When a core does not answer; it closes them when it can.
+    pub fn settle(&self) -> Result<(), CoreSilent> {
+        (0..SETTLING_ROUNDS).try_for_each(|_| self.order(Order::Settle))
     }
 
     fn order(&self, order: impl Fn(Sender<()>) -> Order) -> Result<(), CoreSilent> {

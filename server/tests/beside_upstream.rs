@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use support::upstream::upstream;
 use support::workshop::{Plan, Workshop};
@@ -35,14 +36,18 @@ impl Running {
         fs::read_to_string(&self.log).unwrap().replace(&format!("[{}] ", self.child.id()), "")
     }
 
-    /// Waits until one of these is in the log behind a place.
+    /// Waits until a line with one of these is in the log behind a place, or the server has ended. What follows that line
+    /// is left out: it may be there already or not.
     fn wait_for(&mut self, place: usize, texts: &[&str]) -> String {
         let end = Instant::now() + support::PATIENCE;
         loop {
-            let log = self.log();
+            // All that it said is there when it has ended, not the other way round.
             let ended = self.child.try_wait().unwrap().is_some();
-            if texts.iter().any(|text| log[place..].contains(text)) || ended {
-                return log[place..].to_owned();
+            let log = self.log();
+            let found = texts.iter().filter_map(|text| log[place..].find(text)).min();
+            let line_end = found.and_then(|found| Some(place + found + log[place + found..].find('\n')? + 1));
+            if let Some(line_end) = line_end.or(ended.then_some(log.len())) {
+                return log[place..line_end].to_owned();
             }
             assert!(Instant::now() < end, "none of {texts:?} in {log}");
             std::thread::sleep(Duration::from_millis(10));
@@ -69,15 +74,20 @@ fn reload(program: &Path, before: &str, after: &str, ports: (u16, u16)) -> Strin
     write(after);
     let id = Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap();
     kill_process(id, Signal::HUP).unwrap();
-    server.wait_for(place, &["Reloaded server configuration (", "Failed to reload server configuration: "]);
-    // The line is whole when the next one could begin.
-    server.wait_for(place, &[")\n", "\n"])
+    server.wait_for(place, &["Reloaded server configuration (", "Failed to reload server configuration: "])
 }
 
+/// Two ports on which nobody listens, below those that the system gives to whoever asks for any.
 fn free_ports() -> (u16, u16) {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [first, second] = listeners.map(|listener| listener.local_addr().unwrap().port());
-    (first, second)
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % 9_000).unwrap() * 2;
+    let is_free = |port: u16| TcpListener::bind(("0.0.0.0", port)).is_ok();
+    loop {
+        let first = 12_000 + begin.wrapping_add(NEXT.fetch_add(2, Ordering::Relaxed)) % 18_000;
+        if is_free(first) && is_free(first + 1) {
+            return (first, first + 1);
+        }
+    }
 }
 
 /// Lines in order; upstream's order of those behind `accounts` is that of a map.

@@ -3,12 +3,14 @@
 
 mod support;
 
+use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 use socket2::SockRef;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 use support::authority::Authority;
+use support::kernel::End;
 use support::upstream::programs;
 use support::{PATIENCE, Server};
 
@@ -29,6 +31,8 @@ struct Row<'r> {
     said: &'r [u8],
     ending: Ending,
     line: String,
+    /// The server has something to say to it while it waits for more.
+    is_answered: bool,
 }
 
 /// The lines about a client, without time, and with `SERVER` and `CLIENT` for the addresses.
@@ -41,18 +45,31 @@ fn lines(server: &Server, port: u16) -> Vec<String> {
     lines.filter_map(|line| Some(line.split_once(" [")?.1.to_owned())).collect()
 }
 
-/// The lines, once the connection is told as closed.
-fn all_lines(server: &Server, port: u16) -> Vec<String> {
+/// Whether a line says why a connection failed.
+fn is_told(line: &str) -> bool {
+    line.contains("handshake error") || line.contains("PROXY")
+}
+
+/// Waits until the connection is told as closed, and why. Upstream may say the one first or the other.
+fn wait_until_told(server: &Server, port: u16) {
     let end = Instant::now() + PATIENCE;
     loop {
         let lines = lines(server, port);
-        // Upstream's last line may be another one.
-        if lines.iter().any(|line| line.contains("connection closed")) {
-            std::thread::sleep(Duration::from_millis(50));
-            return self::lines(server, port);
+        if lines.iter().any(|line| line.contains("connection closed")) && lines.iter().any(|it| is_told(it)) {
+            return;
         }
-        assert!(Instant::now() < end, "not closed: {lines:?}\n{}", server.log());
+        assert!(Instant::now() < end, "not closed, or not told why: {lines:?}\n{}", server.log());
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until the server has read what it was sent: nothing is left in the kernel's buffer at its end.
+fn wait_until_read(server: &Server, port: u16) {
+    let end = Instant::now() + PATIENCE;
+    // One that is gone has closed before.
+    while End::of(server.port, port).is_some_and(|end| end.unread_bytes > 0) {
+        assert!(Instant::now() < end, "the server does not read");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -69,8 +86,11 @@ fn act(server: &Server, row: &Row<'_>) -> u16 {
         Waits => {}
         Ends => stream.shutdown(Shutdown::Write).unwrap(),
         Breaks => {
-            // The server is to have read what came before.
-            std::thread::sleep(Duration::from_millis(150));
+            // The server is to have read what came before, and to have said what it has to say to that.
+            wait_until_read(server, port);
+            if row.is_answered {
+                assert_ne!(stream.peek(&mut byte).unwrap(), 0);
+            }
             SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
             return port;
         }
@@ -79,33 +99,42 @@ fn act(server: &Server, row: &Row<'_>) -> u16 {
     port
 }
 
-fn check(config: &str, rows: &[Row<'_>]) {
+/// Does what a row says, and waits until it is told.
+fn act_until_told(server: &Server, row: &Row<'_>) -> u16 {
+    let port = act(server, row);
+    wait_until_told(server, port);
+    port
+}
+
+fn check(config: &str, rows: &[&Row<'_>]) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nats.conf");
     std::fs::write(&file, config).unwrap();
     let mut differences = Vec::new();
     for program in programs() {
-        let server =
+        let mut server =
             Server::start_as(&program, &["-a", "127.0.0.1", "-p", "-1", "-D", "-c", file.to_str().unwrap()]);
-        std::thread::scope(|scope| {
-            let all = rows.iter().map(|row| scope.spawn(|| all_lines(&server, act(&server, row))));
-            let all: Vec<_> = all.collect();
-            for (row, found) in rows.iter().zip(all) {
-                let found: Vec<String> = found.join().unwrap();
-                let is_told = |line: &String| line.contains("handshake error") || line.contains("PROXY");
-                let told: Vec<&String> = found.iter().filter(|line| is_told(line)).collect();
-                let without_number = |line: &str| match (line.find("cid:"), line.find(" - TLS")) {
-                    (Some(from), Some(to)) => format!("{}cid:0{}", &line[..from], &line[to..]),
-                    _ => line.to_owned(),
-                };
-                if told.iter().map(|line| without_number(line)).ne([row.line.clone()]) {
-                    let (said, ending) = (row.said.escape_ascii(), row.ending);
-                    let shown = program.display();
-                    differences
-                        .push(format!("{said} {ending:?} at {shown}: {found:#?}\nexpected {}", row.line));
-                }
-            }
+        let ports: Vec<u16> = std::thread::scope(|scope| {
+            let all: Vec<_> = rows.iter().map(|row| scope.spawn(|| act_until_told(&server, row))).collect();
+            all.into_iter().map(|port| port.join().unwrap()).collect()
         });
+        // Nothing follows any more.
+        server.signal(Signal::TERM);
+        server.wait();
+        server.whole_log();
+        for (row, port) in rows.iter().zip(ports) {
+            let found = lines(&server, port);
+            let told: Vec<&String> = found.iter().filter(|line| is_told(line)).collect();
+            let without_number = |line: &str| match (line.find("cid:"), line.find(" - TLS")) {
+                (Some(from), Some(to)) => format!("{}cid:0{}", &line[..from], &line[to..]),
+                _ => line.to_owned(),
+            };
+            if told.iter().map(|line| without_number(line)).ne([row.line.clone()]) {
+                let (said, ending) = (row.said.escape_ascii(), row.ending);
+                let shown = program.display();
+                differences.push(format!("{said} {ending:?} at {shown}: {found:#?}\nexpected {}", row.line));
+            }
+        }
     }
     assert!(differences.is_empty(), "{config}\n{}", differences.join("\n"));
 }
@@ -124,7 +153,7 @@ fn handshakes_that_fail_name_both_ends_of_the_socket() {
     };
     let row = |said, ending, level: &str, problem: &str| {
         let line = format!("{level}] CLIENT - cid:0 - TLS handshake error: {problem}");
-        Row { said, ending, line }
+        Row { said, ending, line, is_answered: false }
     };
     let timeout = "read tcp SERVER->CLIENT: i/o timeout";
     let reset = "read tcp SERVER->CLIENT: read: connection reset by peer";
@@ -142,7 +171,7 @@ fn handshakes_that_fail_name_both_ends_of_the_socket() {
         row(b"", Breaks, "ERR", reset),
         row(&hello[..3], Breaks, "ERR", reset),
         row(half, Breaks, "ERR", reset),
-        row(&hello, Breaks, "ERR", reset),
+        Row { is_answered: true, ..row(&hello, Breaks, "ERR", reset) },
         row(b"CONNECT {}\r\n", Waits, "DBG", "tls: first record does not look like a TLS handshake"),
         row(&oversized, Waits, "ERR", "tls: oversized record received with length 65535"),
         row(
@@ -152,10 +181,16 @@ fn handshakes_that_fail_name_both_ends_of_the_socket() {
             "tls: handshake message of length 131844 bytes exceeds maximum of 65536 bytes",
         ),
     ];
-    check(&format!("tls {{\n{}timeout: 1\n}}\n", authority.files("server")), &rows);
-    // Whoever begins with TLS where it is a choice.
-    let some: Vec<Row<'_>> = rows.into_iter().filter(|row| row.said.len() > 12).collect();
-    check(&format!("allow_non_tls: true\ntls {{\n{}timeout: 1\n}}\n", authority.files("server")), &some);
+    // Those for whom time runs out, and those who are to be done before that.
+    let (late, other): (Vec<Row<'_>>, _) = rows.into_iter().partition(|row| row.line.ends_with(timeout));
+    // Where TLS is a choice: whoever begins with it.
+    for (beside, length_min) in [("", 0), ("allow_non_tls: true\n", 13)] {
+        for (rows, seconds) in [(&late, 1), (&other, 30)] {
+            let block = format!("tls {{\n{}timeout: {seconds}\n}}\n", authority.files("server"));
+            let rows: Vec<&Row<'_>> = rows.iter().filter(|row| row.said.len() >= length_min).collect();
+            check(&format!("{beside}{block}"), &rows);
+        }
+    }
 }
 
 #[test]
@@ -165,6 +200,7 @@ fn proxy_headers_that_break_off_name_both_ends_of_the_socket() {
         said,
         ending,
         line: format!("WRN] Error reading PROXY protocol header from CLIENT: {problem}"),
+        is_answered: false,
     };
     let head = [SIGNATURE, b"\x21\x11\0\x0c"].concat();
     let part = [&head[..], &[1, 2, 3, 4]].concat();
@@ -189,5 +225,5 @@ fn proxy_headers_that_break_off_name_both_ends_of_the_socket() {
         row(b"PRO", Breaks, format!("{version}: unexpected EOF")),
     ];
     let rows: Vec<Row<'_>> = failures.chain(early).collect();
-    check("proxy_protocol: true\n", &rows);
+    check("proxy_protocol: true\n", &rows.iter().collect::<Vec<_>>());
 }

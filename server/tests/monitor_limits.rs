@@ -6,7 +6,11 @@ use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+use support::kernel::End;
 use support::{Client, PATIENCE, Server};
+
+/// Less than those wait who do not read: whoever is held up by them waits as long as they do.
+const HEALTH_WAIT_MAX: Duration = Duration::from_secs(8);
 
 #[test]
 fn requests_by_the_thousand_on_one_connection() {
@@ -50,11 +54,17 @@ fn readers_that_do_not_read_are_given_up_and_disturb_nobody() {
             stream
         })
         .collect();
-    let end = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < end {
+    // Until the server has closed its end of all of them.
+    let end = Instant::now() + PATIENCE * 2;
+    let is_kept = |stream: &TcpStream| {
+        let port = stream.local_addr().unwrap().port();
+        End::of(server.http_port, port).is_some_and(End::is_open)
+    };
+    while slow.iter().any(is_kept) {
+        assert!(Instant::now() < end, "readers that do not read are kept");
         let asked = Instant::now();
         assert_eq!(server.get("/healthz").status, 200);
-        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < HEALTH_WAIT_MAX, "{:?}", asked.elapsed());
         std::thread::sleep(Duration::from_millis(500));
     }
     let memory = server.json("/varz")["mem"].as_u64().unwrap();
@@ -78,8 +88,8 @@ fn an_idle_connection_is_closed() {
     let mut stream = TcpStream::connect(("127.0.0.1", server.http_port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let begin = Instant::now();
     let mut bytes = Vec::new();
+    // Within the patience of this test.
     stream.read_to_end(&mut bytes).unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    assert!(bytes.ends_with(b"{\"status\":\"ok\"}"), "{}", String::from_utf8_lossy(&bytes));
 }

@@ -56,6 +56,9 @@ fn a_subscription_that_ends_is_told_whatever_ends_it() {
         one.send("FOO\r\n");
         one.wait_for_end();
         rig.server.wait_for_log("[DELSUB 5]\n");
+        rig.server.signal(Signal::TERM);
+        rig.server.wait();
+        rig.server.whole_log();
         let expected = [
             "<<- [SUB a 1]",
             "<<- [UNSUB 1]",
@@ -99,7 +102,7 @@ fn those_that_end_with_the_server_are_not_told() {
         say(&mut rig.subscriber, "SUB a 1\r\nSUB b 2\r\n");
         rig.server.signal(Signal::TERM);
         assert_eq!(rig.server.wait().code(), Some(0));
-        rig.server.wait_for_log("Server Exiting..\n");
+        rig.server.whole_log();
         assert_eq!(rig.lines(), ["<<- [SUB a 1]", "<<- [SUB b 2]"], "{program:?}");
     }
 }
@@ -124,12 +127,14 @@ fn clients_of_the_system_account_are_traced_and_the_server_itself_where_that_is_
             let path = folder.path().join("nats.conf");
             std::fs::write(&path, "accounts { $SYS { users: [ {user: s, password: s} ] } }\n").unwrap();
             let arguments = ["-a", "127.0.0.1", "-p", "-1", flag, "-T=false", "-c", path.to_str().unwrap()];
-            let server = Server::start_as(&program, &arguments);
+            let mut server = Server::start_as(&program, &arguments);
             let mut client = server.client(r#"{"verbose":false,"user":"s","pass":"s"}"#);
             say(&mut client, "SUB in 1\r\nPUB $SYS.REQ.SERVER.PING.IDZ in 0\r\n\r\n");
             client.wait_for("MSG in 1 ");
             server.wait_for_log("\"$SYS/user:s\" - ->> [MSG in 1 ");
-            let log = server.log();
+            server.signal(Signal::TERM);
+            server.wait();
+            let log = server.whole_log();
             assert!(log.contains("\"$SYS/user:s\" - <<- [PUB $SYS.REQ.SERVER.PING.IDZ in 0]\n"), "{log}");
             for line in ["SYSTEM - <<- [SUB $SYS.REQ.SERVER.PING.IDZ  ", "SYSTEM - <<- [PUB in  "] {
                 assert_eq!(log.contains(&format!("[TRC] {line}")), is_shown, "{program:?} {flag}: {log}");

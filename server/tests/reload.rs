@@ -94,7 +94,9 @@ fn what_is_reloaded_is_told_and_shown() {
 fn limits_hold_for_clients_that_are_connected_and_interest_stays() {
     let rig = Rig::start("max_payload: 10\n", &[]);
     let mut subscriber = rig.server.client("{\"verbose\":false}");
+    subscriber.received.clear();
     subscriber.send("SUB a 1\r\nPING\r\n");
+    subscriber.wait_for("PONG\r\n");
     let mut publisher = rig.server.client("{\"verbose\":false}");
     rig.reload("max_payload: 20\n");
     publisher.send("PUB a 15\r\nfifteen bytes..\r\n");
@@ -187,7 +189,8 @@ fn wait_for_file(path: &Path, text: &str) -> String {
     let end = std::time::Instant::now() + support::PATIENCE;
     loop {
         let found = fs::read_to_string(path).unwrap_or_default();
-        if found.contains(text) {
+        // Whole lines.
+        if found.contains(text) && found.ends_with('\n') {
             return found;
         }
         assert!(std::time::Instant::now() < end, "no {text:?} in {found}");

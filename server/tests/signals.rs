@@ -47,7 +47,7 @@ fn signals_that_mean_nothing_end_nobody() {
     client.wait_for("PONG\r\n");
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
-    let log = server.log();
+    let log = server.whole_log();
     assert_eq!(log.matches("[INF] Trapped \"").count(), 1, "{log}");
 }
 
@@ -83,7 +83,8 @@ fn lame_duck_without_clients_ends_at_once() {
     let begin = Instant::now();
     server.signal(Signal::USR2);
     assert_eq!(server.wait().code(), Some(0));
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    // Less than the grace period, to say nothing of the whole time.
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     server.wait_for_log("[INF] Entering lame duck mode, stop accepting new clients\n");
 }
 
@@ -91,7 +92,7 @@ fn lame_duck_without_clients_ends_at_once() {
 fn lame_duck_lets_clients_go_and_tells_probes() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("nats.conf");
-    fs::write(&config, "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"1s\"\n").unwrap();
+    fs::write(&config, "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"5s\"\n").unwrap();
     let mut server = Server::start(&["-c", config.to_str().unwrap()]);
     let mut client = server.client("{\"protocol\":1}");
     server.signal(Signal::USR2);

@@ -5,7 +5,7 @@ mod support;
 use serde_json::json;
 use std::fs;
 use std::time::Duration;
-use support::Server;
+use support::{PATIENCE, Server};
 use support::bus::Bus;
 use support::shapes::{CONFIGURATION, compare, sections, shape};
 use support::upstream::programs;
@@ -98,7 +98,7 @@ fn clients_are_told_when_they_come_and_go() {
 #[test]
 fn refused_logins_are_told_to_the_account_as_well() {
     let (server, _folder) = start(
-        "authorization { users: [ {user: g, pass: g} ], timeout: 0.5 }\n\
+        "authorization { users: [ {user: g, pass: g} ], timeout: 3 }\n\
          accounts { SYS { users: [ {user: s, pass: s} ] } }\nsystem_account: SYS\n",
     );
     let mut system = Bus::connect(&server, Some(("s", "s")), "sys");
@@ -143,7 +143,7 @@ fn the_end_is_announced() {
     let told = system.event(&format!("$SYS.SERVER.{id}.LAMEDUCK"));
     assert_eq!((&told["id"], &told["jetstream"]), (&json!(id), &json!(false)));
     let (shutdown, other) = (format!("$SYS.SERVER.{id}.SHUTDOWN"), start(CONFIGURATION));
-    let seen = system.wait_for(|message| message.subject == shutdown, Duration::from_secs(10));
+    let seen = system.wait_for(|message| message.subject == shutdown, PATIENCE);
     assert!(seen.is_some() || system.ended);
     drop(other);
     server.wait();

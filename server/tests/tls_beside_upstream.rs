@@ -138,7 +138,7 @@ fn clients_certificates_are_judged_by_upstreams_rules() {
     let mut workshop = workshop();
     let clients = clients(&mut workshop);
     let (files, pool) = (workshop.files("server"), workshop.text("pool.pem"));
-    let mut table = Table::new(format!("tls {{ {files}, ca_file: \"{pool}\", verify: true, timeout: 10 }}"));
+    let mut table = Table::new(format!("tls {{ {files}, ca_file: \"{pool}\", verify: true, timeout: 60 }}"));
     for (version, listed) in [(&TLS13, LISTED_1_3), (&TLS12, LISTED_1_2)] {
         for (name, verdict) in &clients {
             let expected = match verdict {
@@ -204,7 +204,7 @@ fn certificates_are_users_by_upstreams_rules() {
     ] {
         let users: Vec<String> = users.iter().map(|user| format!("{{user: \"{user}\"}}")).collect();
         let config = format!(
-            "tls {{ {files}, ca_file: \"{authority}\", verify_and_map: true, timeout: 10 }}\n\
+            "tls {{ {files}, ca_file: \"{authority}\", verify_and_map: true, timeout: 60 }}\n\
              authorization {{ users: [{}] }}\n",
             users.join(", ")
         );
@@ -282,7 +282,7 @@ fn versions_suites_and_groups_are_agreed_on_as_upstream_does() {
         )
     };
     let tls = |config: ClientConfig| Act::Tls(Arc::new(config), "localhost");
-    Table::new(format!("tls {{ {files}, timeout: 10 }}"))
+    Table::new(format!("tls {{ {files}, timeout: 60 }}"))
         .row("1.3", tls(workshop.client(None, &[&TLS13])), format!("{LISTED_1_3} - -"))
         .row("1.2", tls(workshop.client(None, &[&TLS12])), format!("{LISTED_1_2} - -"))
         .row("SSL 3", bytes(hello(0x300, &[0xc02b], &[])), only("[]"))
@@ -313,12 +313,12 @@ fn versions_suites_and_groups_are_agreed_on_as_upstream_does() {
             "1.2 TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 - -",
         )
         .check(&workshop.path(""));
-    Table::new(format!("tls {{ {files}, timeout: 10, min_version: \"1.3\" }}"))
+    Table::new(format!("tls {{ {files}, timeout: 60, min_version: \"1.3\" }}"))
         .row("1.3", tls(workshop.client(None, &[&TLS13])), format!("{LISTED_1_3} - -"))
         .row("1.2", bytes(hello(0x303, &[0xc02b], &[])), only("[303 302 301]"))
         .check(&workshop.path(""));
     let listed = "cipher_suites: [\"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\"]";
-    Table::new(format!("tls {{ {files}, timeout: 10, {listed} }}"))
+    Table::new(format!("tls {{ {files}, timeout: 60, {listed} }}"))
         .row("1.3", tls(workshop.client(None, &[&TLS13])), format!("{LISTED_1_3} - -"))
         .row("1.2", tls(workshop.client(None, &[&TLS12])), "1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 - -")
         .row("another", bytes(hello(0x303, &[0xc02b, 0xff], &[])), no_suite("[c02b ff]"))
@@ -328,7 +328,7 @@ fn versions_suites_and_groups_are_agreed_on_as_upstream_does() {
         provider.kx_groups = vec![group];
         tls(rebuilt(&workshop.client(None, &[&TLS13]), provider, &[&TLS13]))
     };
-    Table::new(format!("tls {{ {files}, timeout: 10, curve_preferences: [\"CurveP256\"] }}"))
+    Table::new(format!("tls {{ {files}, timeout: 60, curve_preferences: [\"CurveP256\"] }}"))
         .row("P-256", group(aws_lc_rs::kx_group::SECP256R1), format!("{LISTED_1_3} - -"))
         .row(
             "X25519",
@@ -351,27 +351,30 @@ fn tls_begins_when_upstream_lets_it_begin() {
     let sealed = format!("{LISTED_1_3} - -");
     let sealed_first = format!("{LISTED_1_3} - - first");
     let table = |block: &str, beside: &str| Table::new(format!("tls {{ {files}, {block} }}\n{beside}\n"));
-    table("timeout: 10", "")
+    table("timeout: 60", "")
         .row("later", later.clone(), &sealed)
         .row("plain", plain(), NO_TLS)
         .check(&workshop.path(""));
-    table("timeout: 10", "allow_non_tls: true")
+    table("timeout: 60", "allow_non_tls: true")
         .row("later", later.clone(), &sealed)
         .row("plain", plain(), "- - - -")
         .check(&workshop.path(""));
     for beside in ["", "allow_non_tls: true"] {
-        table("timeout: 10, handshake_first: true", beside)
+        table("timeout: 60, handshake_first: true", beside)
             .row("first", first.clone(), &sealed_first)
             .row("plain first", plain_first(), NO_TLS)
             .check(&workshop.path(""));
+        // Within a moment: a short one for those who wait for INFO, a long one for those who do not.
         for delay in ["auto", "\"300ms\""] {
-            table(&format!("timeout: 10, handshake_first: {delay}"), beside)
-                .row("first", first.clone(), &sealed_first)
+            table(&format!("timeout: 60, handshake_first: {delay}"), beside)
                 .row("later", later.clone(), &sealed)
-                .row("plain first", plain_first(), NO_TLS)
                 .row("plain", plain(), if beside.is_empty() { NO_TLS } else { "- - - -" })
                 .check(&workshop.path(""));
         }
+        table("timeout: 60, handshake_first: \"30s\"", beside)
+            .row("first", first.clone(), &sealed_first)
+            .row("plain first", plain_first(), NO_TLS)
+            .check(&workshop.path(""));
     }
 }
 
@@ -396,7 +399,7 @@ fn pins_count_as_upstream_counts_them() {
         ("", format!("\"{digest}\""), not_pinned),
         ("", String::new(), format!("{LISTED_1_3} - -")),
     ] {
-        Table::new(format!("tls {{ {files}, {block} pinned_certs: [{pin}], timeout: 10 }}"))
+        Table::new(format!("tls {{ {files}, {block} pinned_certs: [{pin}], timeout: 60 }}"))
             .row(format!("{block} {pin}"), act.clone(), expected)
             .check(&workshop.path(""));
     }

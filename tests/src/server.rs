@@ -28,10 +28,10 @@ const CONFIG_VARIABLE: &str = "PETREL_TEST_CONFIG";
 const READY_TEXT: &str = "Server is ready";
 
 /// A start may take this long, on a machine that is compiling something else meanwhile.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stop may take this long before the process is killed and the test fails.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The ports that the harness gives to servers: below the range from which the system picks the ports of outgoing
 /// connections, so that no client of another test takes one between the choice and the start.

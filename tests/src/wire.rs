@@ -54,6 +54,8 @@ pub struct Wire {
     closed: bool,
     split: Split,
     pings_shown: bool,
+    /// What was expected last, where further copies of it may follow at any time until something else comes.
+    repeated: Vec<u8>,
 }
 
 impl Wire {
@@ -76,6 +78,7 @@ impl Wire {
             closed: false,
             split: Split::Whole,
             pings_shown: false,
+            repeated: Vec::new(),
         })
     }
 

@@ -6,13 +6,15 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use petrel_tests::{Server, Wire};
+use petrel_tests::{PATIENCE, Server, Wire};
 
 /// Connections that are cut off.
 const CUT_OFF: usize = 100;
 /// Where the server's namespace and the clients' meet.
 const SERVER_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 213, 77, 1);
 const CLIENT_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 213, 77, 2);
+/// How long a message may take while the dead are held, on a machine that is busy. They are held for nine seconds.
+const LONGEST_MAX: Duration = Duration::from_secs(6);
 /// Names of the namespaces, for the programs inside.
 const NAMESPACES: &str = "PETREL_TEST_NAMESPACES";
 /// The server's address, for the clients.
@@ -95,7 +97,8 @@ fn part_clients() {
             client
         })
         .collect();
-    thread::sleep(Duration::from_secs(60));
+    // Until the other part ends this process.
+    thread::sleep(PATIENCE * 5);
     drop(clients);
 }
 
@@ -114,7 +117,7 @@ impl Drop for Ended {
 fn part_server() {
     let namespaces = std::env::var(NAMESPACES).expect("called by the test above");
     let (_, client_namespace) = namespaces.split_once(' ').expect("two names");
-    let server = Server::builder().default_host().config("ping_interval: \"1s\"\nping_max: 2").start();
+    let server = Server::builder().default_host().config("ping_interval: \"3s\"\nping_max: 2").start();
     let target = SocketAddr::from((SERVER_ADDRESS, server.port()));
     let mut command = part(client_namespace, "part_clients");
     let clients = Ended(command.env(TARGET, target.to_string()).spawn().expect("the clients start"));
@@ -132,7 +135,7 @@ fn part_server() {
     let mut longest = Duration::ZERO;
     let pulled = Instant::now();
     let mut closed = false;
-    while !closed && pulled.elapsed() < Duration::from_secs(20) {
+    while !closed && pulled.elapsed() < PATIENCE {
         for _ in 0..50 {
             let asked = Instant::now();
             publisher.send("PUB cut.off 5\r\nhello\r\n");
@@ -145,7 +148,8 @@ fn part_server() {
     }
     println!("closed after {:?}; longest publish and receipt {longest:?}", pulled.elapsed());
     assert!(closed, "peers that are gone are still held");
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    // Whoever waited for the dead would wait for as long as they are held.
+    assert!(longest < LONGEST_MAX, "{longest:?}");
     let records = server.monitor_json("/connz?state=closed&limit=200");
     let reasons: Vec<&str> = records["connections"]
         .as_array()

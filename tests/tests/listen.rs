@@ -1,9 +1,8 @@
 //! Where the server listens, and what it tells clients about it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
-use petrel_tests::{Server, Wire, http};
+use petrel_tests::{PATIENCE, Server, Wire, http};
 use rustix::process::Signal;
 
 #[test]
@@ -43,8 +42,8 @@ fn sigint_and_sigterm_end_it_with_code_0() {
         wire.send("SUB foo 1\r\n");
         wire.sync();
         server.signal(signal);
-        wire.drain_until_closed(Duration::from_secs(5));
-        let status = server.wait_until_ended(Duration::from_secs(5));
+        wire.drain_until_closed(PATIENCE);
+        let status = server.wait_until_ended(PATIENCE);
         assert_eq!(status.code(), Some(0));
     }
 }

@@ -1,7 +1,7 @@
 //! Logging in: nonces that are signed, and passwords that take their time without taking anybody else's.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use ed25519_dalek::{Signer, SigningKey};
@@ -65,7 +65,7 @@ fn no_nonce_comes_twice() {
     assert!(nonces.iter().all(|nonce| nonce.len() == 15));
 }
 
-/// A hash whose check takes some tens of milliseconds (cost 10, password `s3cret`).
+/// A hash whose check takes some tens of milliseconds (cost 10, password `s3cret`): much longer than a round trip.
 const SLOW_HASH: &str = "$2b$10$abcdefghijklmnopqrstuu3KWNuWLhBnmgYfnzONPueahDuedC/lu";
 
 #[test]
@@ -73,7 +73,7 @@ fn passwords_are_checked_while_others_go_on() {
     const CROWD: usize = 8;
     let server = Server::builder()
         .config(&format!(
-            "authorization {{ users: [ {{ user: slow, password: \"{SLOW_HASH}\" }}, {{ user: quick, password: q }} ] }}"
+            "authorization {{ timeout: 60, users: [ {{ user: slow, password: \"{SLOW_HASH}\" }}, {{ user: quick, password: q }} ] }}"
         ))
         .start();
     let mut quick = Wire::connect(server.address(), r#"{"verbose":false,"user":"quick","pass":"q"}"#);
@@ -94,26 +94,26 @@ fn passwords_are_checked_while_others_go_on() {
     right.send(
         "CONNECT {\"verbose\":false,\"user\":\"slow\",\"pass\":\"s3cret\"}\r\nSUB a 1\r\nPUB a 2\r\nhi\r\n",
     );
-    // All of this is answered while the crowd is being checked.
-    let start = Instant::now();
-    for _ in 0..20 {
+    // Whoever had to wait for a check would be answered about once for each of them.
+    let mut answers = 0;
+    while crowd.iter_mut().any(|wire| wire.is_silent(0)) {
         quick.sync();
+        answers += 1;
     }
-    let quick_took = start.elapsed();
     right.expect("MSG a 1 2\r\nhi\r\n");
     right.sync();
-    let crowd_took = start.elapsed();
     for wire in &mut crowd {
         wire.expect("-ERR 'Authorization Violation'\r\n");
         wire.expect_closed();
     }
-    assert!(quick_took < crowd_took, "{quick_took:?} for who was not checked, {crowd_took:?} for the crowd");
+    println!("{answers} answers beside {CROWD} checks");
+    assert!(answers > 3 * CROWD, "{answers} answers beside {CROWD} checks");
 }
 
 #[test]
 fn who_was_right_once_gets_in_at_once() {
     let server = Server::builder()
-        .config(&format!("authorization {{ user: slow, password: \"{SLOW_HASH}\" }}"))
+        .config(&format!("authorization {{ timeout: 60, user: slow, password: \"{SLOW_HASH}\" }}"))
         .start();
     let connect = || {
         let start = Instant::now();
@@ -122,6 +122,7 @@ fn who_was_right_once_gets_in_at_once() {
         start.elapsed()
     };
     let first = connect();
-    let later: Duration = (0..20).map(|_| connect()).sum::<Duration>() / 20;
-    assert!(later < first, "{first:?} for the first, {later:?} for the others on average");
+    // The shortest: what else the machine does meanwhile is not the login's time.
+    let later = (0..20).map(|_| connect()).min().expect("some logins");
+    assert!(later * 2 < first, "{first:?} for the first, {later:?} for the quickest of the others");
 }

@@ -50,7 +50,8 @@ fn clients_that_speak_very_slowly_hold_up_nobody() {
         longest = longest.max(started.elapsed());
     }
     println!("longest PING beside {DRIPPING} dripping clients: {longest:?}");
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    // Whoever had to wait for them would wait until this test ends them.
+    assert!(longest < PATIENCE / 4, "{longest:?}");
     // All of them were heard, and their payloads are still open.
     let sizes = server.monitor_json("/connz?limit=1");
     assert_eq!(sizes["total"], DRIPPING + 1);
@@ -61,7 +62,7 @@ fn clients_that_speak_very_slowly_hold_up_nobody() {
 fn peers_that_have_gone_without_a_word_are_found_and_forgotten() {
     // A connection that is never read or answered is what the server sees of a machine that lost its power.
     const GONE: usize = 200;
-    let server = Server::builder().config("ping_interval: \"300ms\"\nping_max: 2").start();
+    let server = Server::builder().config("ping_interval: \"1s\"\nping_max: 2").start();
     let before = server.resident_bytes();
     let mut gone = Vec::new();
     for _ in 0..GONE {
@@ -69,7 +70,8 @@ fn peers_that_have_gone_without_a_word_are_found_and_forgotten() {
         stream.write_all(b"CONNECT {\"verbose\":false}\r\nSUB lost q 1\r\nSUB lost 2\r\n").expect("sent");
         gone.push(stream);
     }
-    server.monitor_until("/connz?limit=1", |body| body["total"] == GONE);
+    // On a slow machine the first ones are forgotten when the last ones come.
+    server.monitor_until("/varz", |body| body["total_connections"] == GONE);
     wait_for_connections(&server, 0);
     // Nothing goes to them any more.
     let mut wire = Wire::client(server.address());
@@ -148,7 +150,7 @@ fn reset_somewhere(server: &Server, random: &mut Random) {
 
 #[test]
 fn a_client_that_never_reads_is_closed_while_others_are_served() {
-    let server = Server::builder().config("max_pending: 16MB").start();
+    let server = Server::builder().config("max_pending: 16MB\nwrite_deadline: \"60s\"").start();
     let before = server.resident_bytes();
     let mut dead = Wire::open_narrow(server.address(), 1).expect("the server accepts");
     dead.introduce(r#"{"verbose":false,"name":"dead"}"#);

@@ -9,7 +9,7 @@ accounts {
     users: [ { user: e, password: e } ]
     exports: [
       { service: "one" }, { service: "shared" }, { service: "many", response_type: stream }, { service: "parts.*.*", response_type: chunked }
-      { service: "short", threshold: "400ms", latency: { sampling: 100%, subject: "latency" } }
+      { service: "short", threshold: "4s", latency: { sampling: 100%, subject: "latency" } }
       { service: "mapped.*" }, { service: "plain" }
     ]
     mappings: { "mapped.*": "made.$1" }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How late an order may be on a busy machine. A core that is not woken would sleep for ever.
-const LATENESS_MAX: Duration = Duration::from_secs(5);
+const LATENESS_MAX: Duration = Duration::from_secs(30);
 
 enum Obedience {
     Number(u64),

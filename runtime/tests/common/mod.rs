@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+/// How long anything here may take before the test fails. Generous: a test that passes never waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What tests mail and order: a closure to be run on the core with its program's state.
 pub type Call<S> = Box<dyn FnOnce(&mut S, &mut Io<'_, Letter>) + Send>;
 
@@ -102,7 +105,7 @@ impl<S: Send + 'static> Cores<S> {
         assert!(self.node.orders[core].send(Box::new(move |state, io| {
             let _ = reply.send(call(state, io));
         })));
-        answer.recv_timeout(Duration::from_secs(10)).expect("the core answers")
+        answer.recv_timeout(PATIENCE).expect("the core answers")
     }
 
     /// Runs a closure on a core and does not wait for it.
@@ -125,7 +128,7 @@ impl<S: Send + 'static> Cores<S> {
         wished: impl Fn(&mut S, &mut Io<'_, Letter>) -> bool + Send + Sync + 'static,
     ) {
         let wished = Arc::new(wished);
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             let check = wished.clone();
             if self.call(core, move |state, io| check(state, io)) {
@@ -152,7 +155,7 @@ impl<S: Send + 'static> Cores<S> {
 
     /// The next panic that a program was told of.
     pub fn next_panic(&self) -> Result<String, RecvTimeoutError> {
-        self.panics.recv_timeout(Duration::from_secs(10))
+        self.panics.recv_timeout(PATIENCE)
     }
 
     /// The running node itself.

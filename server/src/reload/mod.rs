@@ -115,6 +115,7 @@ impl Reloader {
         }
         self.surroundings.cores.prepare(&engine_options)?;
         self.surroundings.cores.carry_out(&engine_options)?;
+        self.surroundings.cores.settle()?;
 
         self.change_log(log, &configured.options);
         for problem in problems.warnings.iter().chain(&problems.notices) {

@@ -84,7 +84,7 @@ impl Bus {
         }
     }
 
-    /// Sends a request and waits for one answer; `None` when none comes soon.
+    /// Sends a request and waits for one answer; `None` when none comes.
     pub fn request_with(&mut self, subject: &str, headers: &str, body: &str) -> Option<Received> {
         self.requests += 1;
         let inbox = format!("_INBOX.{}", self.requests);
@@ -96,7 +96,7 @@ impl Bus {
             let total = block.len() + body.len();
             self.send(&format!("HPUB {subject} {inbox} {} {total}\r\n{block}{body}\r\n", block.len()));
         }
-        let found = self.wait_for(|message| message.subject == inbox, Duration::from_secs(2));
+        let found = self.wait_for(|message| message.subject == inbox, PATIENCE);
         self.send(&format!("UNSUB r{}\r\n", self.requests));
         found
     }

@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod bus;
+pub mod kernel;
 pub mod recorded;
 pub mod shapes;
 pub mod table;
@@ -10,15 +11,17 @@ pub mod upstream;
 pub mod workshop;
 
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long anything here may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything here may take before the test fails. Generous: the machines of a test run are small and shared, and
+/// a test that passes never waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of the binary.
 pub fn binary() -> &'static str {
@@ -49,6 +52,8 @@ pub fn stderr(output: &Output) -> String {
 pub struct Server {
     child: Child,
     log: Arc<Mutex<String>>,
+    /// The thread that reads the log; it ends with the server.
+    reading: Option<JoinHandle<()>>,
     /// The port of the clients.
     pub port: u16,
     /// The port of monitoring; 0 when the log did not name one.
@@ -81,12 +86,11 @@ impl Server {
                 lines.push('\n');
             }
         });
-        let mut server = Server { child, log, port: 0, http_port: 0 };
+        let mut server = Server { child, log, reading: Some(reading), port: 0, http_port: 0 };
         let end = Instant::now() + PATIENCE;
         while !server.log().contains("Server is ready") {
             if server.child.try_wait().unwrap().is_some() {
-                reading.join().unwrap();
-                return Err(server.log());
+                return Err(server.whole_log());
             }
             assert!(Instant::now() < end, "it is not ready:\n{}", server.log());
             std::thread::sleep(Duration::from_millis(10));
@@ -115,6 +119,14 @@ impl Server {
             assert!(Instant::now() < end, "no {text:?} in the log:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// All lines of a server that has ended. Those at its end may still be on their way when its process is gone.
+    pub fn whole_log(&mut self) -> String {
+        if let Some(reading) = self.reading.take() {
+            reading.join().unwrap();
+        }
+        self.log()
     }
 
     /// The process id.
@@ -217,12 +229,20 @@ impl Client {
         client
     }
 
-    /// Connects and reads INFO, if the server sends it soon and has no complaint.
-    pub fn connect_within(port: u16, patience: Duration) -> Option<Client> {
+    /// Connects and reads INFO, if the server sends it without a complaint before there is no hope any more.
+    pub fn connect_unless(port: u16, is_hopeless: impl Fn() -> bool) -> Option<Client> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let mut bytes = [0; 4096];
-        let count = stream.read(&mut bytes).ok()?;
+        let end = Instant::now() + PATIENCE;
+        let count = loop {
+            match stream.read(&mut bytes) {
+                Ok(count) => break count,
+                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
+                Err(_) if is_hopeless() => return None,
+                Err(_) => assert!(Instant::now() < end, "neither let in nor put off"),
+            }
+        };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let received = String::from_utf8_lossy(&bytes[..count]).into_owned();
         (received.starts_with("INFO ") && !received.contains("-ERR")).then_some(Client { stream, received })

@@ -22,27 +22,27 @@ func refused(name string, _ *nats.Conn, err error) {
 }
 
 func tokenScenario(address string) {
-	connection, err := nats.Connect("nats://"+address, nats.Token(token))
+	connection, err := dial("nats://"+address, nats.Token(token))
 	talks("the right token", connection, err)
 	equal("credentials are asked for", connection.AuthRequired(), true)
-	connection, err = nats.Connect("nats://" + token + "@" + address)
+	connection, err = dial("nats://" + token + "@" + address)
 	talks("the token in the address", connection, err)
-	connection, err = nats.Connect("nats://"+address, nats.Token("wrong"))
+	connection, err = dial("nats://"+address, nats.Token("wrong"))
 	refused("a wrong token", connection, err)
-	connection, err = nats.Connect("nats://" + address)
+	connection, err = dial("nats://" + address)
 	refused("no token", connection, err)
 }
 
 func userScenario(address string) {
-	connection, err := nats.Connect("nats://"+address, nats.UserInfo(user, password))
+	connection, err := dial("nats://"+address, nats.UserInfo(user, password))
 	talks("the right password", connection, err)
-	connection, err = nats.Connect("nats://" + user + ":" + password + "@" + address)
+	connection, err = dial("nats://" + user + ":" + password + "@" + address)
 	talks("both in the address", connection, err)
-	connection, err = nats.Connect("nats://"+address, nats.UserInfo(user, "wrong"))
+	connection, err = dial("nats://"+address, nats.UserInfo(user, "wrong"))
 	refused("a wrong one", connection, err)
-	connection, err = nats.Connect("nats://"+address, nats.UserInfo("bob", password))
+	connection, err = dial("nats://"+address, nats.UserInfo("bob", password))
 	refused("another user", connection, err)
-	connection, err = nats.Connect("nats://" + address)
+	connection, err = dial("nats://" + address)
 	refused("nobody", connection, err)
 }
 
@@ -56,20 +56,20 @@ func signer(text string) nats.Option {
 }
 
 func nkeyScenario(address string) {
-	connection, err := nats.Connect("nats://"+address, signer(seed))
+	connection, err := dial("nats://"+address, signer(seed))
 	talks("the right key", connection, err)
-	connection, err = nats.Connect("nats://"+address, signer(otherSeed))
+	connection, err = dial("nats://"+address, signer(otherSeed))
 	refused("another key", connection, err)
-	connection, err = nats.Connect("nats://" + address)
+	connection, err = dial("nats://" + address)
 	refused("nobody", connection, err)
 }
 
 func noAuthUser(address string) {
-	connection, err := nats.Connect("nats://" + address)
+	connection, err := dial("nats://" + address)
 	talks("without credentials", connection, err)
-	connection, err = nats.Connect("nats://"+address, nats.UserInfo(user, password))
+	connection, err = dial("nats://"+address, nats.UserInfo(user, password))
 	talks("with credentials", connection, err)
-	connection, err = nats.Connect("nats://"+address, nats.UserInfo(user, "wrong"))
+	connection, err = dial("nats://"+address, nats.UserInfo(user, "wrong"))
 	refused("with wrong ones", connection, err)
 }
 
@@ -190,9 +190,9 @@ func accounts(address string) {
 		must("pending", err)
 		equal("and no other", pending, 0)
 	}
-	connection, err := nats.Connect("nats://"+address, nats.UserInfo("dave", "x"))
+	connection, err := dial("nats://"+address, nats.UserInfo("dave", "x"))
 	refused("a user of none", connection, err)
-	connection, err = nats.Connect("nats://" + address)
+	connection, err = dial("nats://" + address)
 	refused("nobody", connection, err)
 }
 

@@ -14,12 +14,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// dial connects, with as much patience as for anything else.
+func dial(address string, options ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect(address, append([]nats.Option{nats.Timeout(patience)}, options...)...)
+}
+
 // connect opens a connection that reports its asynchronous errors as failures.
 func connect(address string, options ...nats.Option) *nats.Conn {
 	options = append([]nats.Option{
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { fail("asynchronous error", err) }),
 	}, options...)
-	connection, err := nats.Connect("nats://"+address, options...)
+	connection, err := dial("nats://"+address, options...)
 	must("connect", err)
 	return connection
 }
@@ -50,12 +55,12 @@ func connecting(address string) {
 	equal("the client's address", own.String(), "127.0.0.1")
 	_, err = connection.RTT()
 	ok("a round trip", err)
-	other, err := nats.Connect("nats://127.0.0.1:1,nats://"+address, nats.DontRandomize())
+	other, err := dial("nats://127.0.0.1:1,nats://"+address, nats.DontRandomize())
 	must("connect", err)
 	equal("the second server is taken when the first is not there", other.ConnectedAddr(), address)
 	other.Close()
 	equal("closed", other.IsClosed(), true)
-	_, err = nats.Connect("nats://127.0.0.1:1")
+	_, err = dial("nats://127.0.0.1:1")
 	equal("a connection refused is said", err != nil, true)
 }
 

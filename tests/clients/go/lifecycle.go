@@ -21,7 +21,7 @@ func talks(name string, connection *nats.Conn, err error) {
 // reconnect is a server that ends and comes back on the same port.
 func reconnect(address string) {
 	down, up := make(chan bool, 10), make(chan bool, 10)
-	connection, err := nats.Connect("nats://"+address,
+	connection, err := dial("nats://"+address,
 		nats.ReconnectWait(20*time.Millisecond), nats.MaxReconnects(-1),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { down <- true }),
 		nats.ReconnectHandler(func(*nats.Conn) { up <- true }))
@@ -62,7 +62,7 @@ func reconnect(address string) {
 // lameDuck is a server that announces its end.
 func lameDuck(address string) {
 	told, down := make(chan bool, 1), make(chan bool, 1)
-	connection, err := nats.Connect("nats://"+address, nats.NoReconnect(),
+	connection, err := dial("nats://"+address, nats.NoReconnect(),
 		nats.LameDuckModeHandler(func(*nats.Conn) { told <- true }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { down <- true }))
 	must("connect", err)

@@ -21,7 +21,7 @@ const (
 )
 
 // patience is how long an expected message may take.
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 var scenarios = map[string]func(address string){
 	"connect":          connecting,

@@ -22,7 +22,7 @@ import java.util.concurrent.TimeUnit;
 /** The lines that a scenario prints, and what all scenarios share. */
 final class Checks {
     /** How long an expected message may take. */
-    static final Duration PATIENCE = Duration.ofSeconds(10);
+    static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final BufferedReader input =
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

@@ -58,7 +58,8 @@ final class Core {
         checks.equal("the server that it is at", connection.getConnectedUrl(), "nats://" + checks.address());
         checks.truth("a round trip", connection.RTT().toNanos() > 0, connection.RTT());
         String[] servers = {"nats://127.0.0.1:1", "nats://" + checks.address()};
-        Options options = new Options.Builder().servers(servers).noRandomize().build();
+        Options options =
+                new Options.Builder().servers(servers).noRandomize().connectionTimeout(Checks.PATIENCE).build();
         Connection other = Nats.connect(options);
         checks.equal("the second server is taken when the first is not there",
                 other.getConnectedUrl(), "nats://" + checks.address());

@@ -10,7 +10,7 @@ const [scenario, address, certificates] = process.argv.slice(2);
 export const arguments_ = { scenario, address, certificates };
 
 // How long an expected message may take, in milliseconds.
-export const PATIENCE_MS = 10_000;
+export const PATIENCE_MS = 60_000;
 
 let held = 0;
 

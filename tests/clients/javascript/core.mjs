@@ -177,8 +177,8 @@ async function requestMany() {
     return found.sort();
   };
   equal("a known number of answers", await gather({ strategy: "count", maxMessages: 3 }), ["a", "b", "c"]);
-  equal("until no more come", await gather({ strategy: "stall", stall: 300 }), ["a", "b", "c"]);
-  equal("until the time is over", await gather({ strategy: "timer", maxWait: 500 }), ["a", "b", "c"]);
+  equal("until no more come", await gather({ strategy: "stall", stall: 3_000 }), ["a", "b", "c"]);
+  equal("until the time is over", await gather({ strategy: "timer", maxWait: 5_000 }), ["a", "b", "c"]);
   responder.subscribe("parts", {
     callback: (_, message) => {
       for (const part of ["1", "2", ""]) message.respond(part);

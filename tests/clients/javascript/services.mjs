@@ -21,7 +21,7 @@ async function run() {
   const second = await new Svcm(server).add({ name: "adder", version: "1.2.3" });
   await server.flush();
 
-  const services = new Svcm(client).client({ strategy: "stall", maxWait: PATIENCE_MS, stall: 500 });
+  const services = new Svcm(client).client({ strategy: "stall", maxWait: PATIENCE_MS, stall: 2_000 });
   const pings = await soon("pings", discovered(services.ping("adder")));
   equal("every instance answers a ping", pings.map((one) => one.id).sort(), [service.info().id, second.info().id].sort());
   equal("every service too", (await soon("pings", discovered(services.ping()))).length, 2);

@@ -8,7 +8,7 @@ import nats
 SCENARIO, ADDRESS, CERTIFICATES = sys.argv[1:4]
 
 # How long an expected message may take, in seconds.
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 held = 0
 

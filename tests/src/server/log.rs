@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 /// The pipe of a process that has ended closes at once; waiting longer than this means that somebody else holds it.
-const COMPLETE_PATIENCE: Duration = Duration::from_secs(10);
+const COMPLETE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The error output of a process, collected while it runs.
 #[derive(Default)]

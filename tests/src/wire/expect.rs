@@ -31,12 +31,15 @@ impl Wire {
             if !pattern.wants_ping() {
                 self.answer_pings();
             }
+            self.skip_repeated();
             match pattern.compare(self.rest()) {
                 Match::Taken(length) => {
                     self.take(length);
+                    self.repeated.clear();
                     return Ok(());
                 }
                 Match::Never if self.answer_ping_inside(pattern) => continue,
+                Match::Never if self.begins_like_repeated() => {}
                 Match::Never => return Err(self.mismatch(pattern, "and something else arrived")),
                 Match::Undecided => {}
             }
@@ -48,19 +51,14 @@ impl Wire {
         }
     }
 
-    /// Waits until `bytes` have arrived, and takes them and what further copies of them follow at once.
+    /// Waits until `bytes` have arrived, and takes them. Further copies of them are skipped until something else comes.
     ///
     /// # Errors
     ///
     /// As those of [`Wire::try_expect`].
     pub fn try_expect_repeated(&mut self, bytes: &[u8]) -> Result<(), Mismatch> {
         self.try_expect(&bytes.into())?;
-        // A copy follows in the same breath; the short wait is for the rest of one that is on its way.
-        self.fill(Duration::from_millis(20));
-        while self.rest().starts_with(bytes) {
-            self.take(bytes.len());
-            self.fill(Duration::from_millis(20));
-        }
+        self.repeated = bytes.to_vec();
         Ok(())
     }
 
@@ -72,6 +70,7 @@ impl Wire {
     pub fn try_expect_unordered(&mut self, patterns: &[Pattern]) -> Result<(), Mismatch> {
         let mut missing: Vec<&Pattern> = patterns.iter().collect();
         let deadline = Instant::now() + PATIENCE;
+        self.repeated.clear();
         while !missing.is_empty() {
             self.answer_pings();
             let taken =
@@ -117,11 +116,15 @@ impl Wire {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.answer_pings();
-            if !self.rest().is_empty() {
+            self.skip_repeated();
+            if !self.rest().is_empty() && !self.begins_like_repeated() {
                 return Err(Mismatch(format!("expected the end, got {}", readable(self.rest()))));
             }
             match self.fill(deadline.saturating_duration_since(Instant::now())) {
-                Fill::Closed => return Ok(()),
+                Fill::Closed if self.rest().is_empty() => return Ok(()),
+                Fill::Closed => {
+                    return Err(Mismatch(format!("the end came behind {}", readable(self.rest()))));
+                }
                 Fill::Nothing => return Err(Mismatch("expected the end, the connection is open".to_owned())),
                 Fill::Bytes => {}
             }
@@ -164,6 +167,7 @@ impl Wire {
         let deadline = Instant::now() + Duration::from_millis(quiet_ms);
         loop {
             self.answer_pings();
+            self.skip_repeated();
             if !self.rest().is_empty() {
                 return Err(Mismatch(format!("expected nothing, got {}", readable(self.rest()))));
             }
@@ -192,7 +196,7 @@ impl Wire {
         json.unwrap_or_else(|| panic!("expected INFO, got {line:?}")).to_owned()
     }
 
-    /// Takes one line, whatever it is, without its CRLF.
+    /// Takes one line, whatever it is but a PING that is answered and skipped, without its CRLF.
     ///
     /// # Panics
     ///
@@ -213,6 +217,7 @@ impl Wire {
     pub fn try_take_line(&mut self) -> Result<String, Mismatch> {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            self.answer_pings();
             if let Some(end) = self.rest().iter().position(|byte| *byte == b'\n') {
                 let line = self.rest()[..=end].to_vec();
                 self.take(line.len());
@@ -289,7 +294,8 @@ impl Wire {
     pub fn leftover(&mut self) -> &[u8] {
         self.fill(Duration::from_millis(1));
         self.answer_pings();
-        self.rest()
+        self.skip_repeated();
+        if self.begins_like_repeated() { &[] } else { self.rest() }
     }
 
     fn mismatch(&self, pattern: &Pattern, what: &str) -> Mismatch {
@@ -304,6 +310,18 @@ impl Wire {
             // Not `try_send`: the answer must not be cut into the pieces of a conversation.
             let _ = self.stream.write_all(b"PONG\r\n");
         }
+    }
+
+    /// Takes further copies of what may come several times off the front.
+    fn skip_repeated(&mut self) {
+        while !self.repeated.is_empty() && self.rest().starts_with(&self.repeated) {
+            self.take(self.repeated.len());
+        }
+    }
+
+    /// Whether what is here may be the beginning of a further copy.
+    fn begins_like_repeated(&self) -> bool {
+        !self.rest().is_empty() && self.rest().len() < self.repeated.len() && self.repeated.starts_with(self.rest())
     }
 
     /// Answers and removes a PING that came between the lines of `pattern`; false when there is none.

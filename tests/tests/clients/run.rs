@@ -14,8 +14,8 @@ use rustix::process::Signal;
 use crate::library::Program;
 use crate::scenarios::Scenario;
 
-/// A case may take this long in all. The programs themselves wait at most ten seconds for anything.
-const CASE_PATIENCE: Duration = Duration::from_secs(60);
+/// A case may take this long in all. The programs themselves wait at most a minute for anything.
+const CASE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Starts the scenario's server and runs the program against it.
 ///

@@ -22,14 +22,14 @@ impl Scenario {
     }
 }
 
-const LAME_DUCK: &str = r#"lame_duck_duration: "30s"
-lame_duck_grace_period: "1s""#;
+const LAME_DUCK: &str = r#"lame_duck_duration: "40s"
+lame_duck_grace_period: "8s""#;
 
 const NO_AUTH_USER: &str = r#"no_auth_user: guest
-authorization { users: [ { user: guest, password: "g" }, { user: alice, password: "w0nder" } ] }"#;
+authorization { timeout: 20, users: [ { user: guest, password: "g" }, { user: alice, password: "w0nder" } ] }"#;
 
 /// `alice` may do everything, `bob` some, `carol` only answer.
-const PERMISSIONS: &str = r#"authorization { users: [
+const PERMISSIONS: &str = r#"authorization { timeout: 20, users: [
   { user: alice, password: "w0nder" }
   { user: bob, password: "bu1lder", permissions: {
       publish: { allow: ["orders.>", "_INBOX.>"], deny: "orders.secret" }
@@ -50,7 +50,8 @@ const ACCOUNTS: &str = r#"accounts {
                  { service: { account: A, subject: "private.work" } }
                  { service: { account: A, subject: "parts" } } ] }
   C { users: [ { user: carol, password: "s1nger" } ] }
-}"#;
+}
+authorization { timeout: 20 }"#;
 
 const MAPPINGS: &str = r#"mappings {
   "old.*": "new.$1"
@@ -59,33 +60,33 @@ const MAPPINGS: &str = r#"mappings {
 }"#;
 
 const TLS: &str =
-    r#"tls { cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem" }"#;
+    r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem" }"#;
 
 const TLS_OPTIONAL: &str = r#"allow_non_tls: true
-tls { cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem" }"#;
+tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem" }"#;
 
-const TLS_VERIFY: &str = r#"tls { cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
+const TLS_VERIFY: &str = r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
   ca_file: "$CERTIFICATES/ca.pem", verify: true }"#;
 
-const TLS_FIRST: &str = r#"tls { cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
+const TLS_FIRST: &str = r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
   handshake_first: true }"#;
 
 /// As `openssl req -x509` makes it: async-nats refuses such a server, by its own rules.
 const TLS_SELF_SIGNED: &str =
-    r#"tls { cert_file: "$CERTIFICATES/lone-cert.pem", key_file: "$CERTIFICATES/lone-key.pem" }"#;
+    r#"tls { timeout: 20, cert_file: "$CERTIFICATES/lone-cert.pem", key_file: "$CERTIFICATES/lone-key.pem" }"#;
 
-const TLS_MAP: &str = r#"tls { cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
+const TLS_MAP: &str = r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
   ca_file: "$CERTIFICATES/ca.pem", verify_and_map: true }
-authorization { users: [ { user: "alice@petrel.test", permissions: { publish: { deny: "secret" } } } ] }"#;
+authorization { timeout: 21, users: [ { user: "alice@petrel.test", permissions: { publish: { deny: "secret" } } } ] }"#;
 
 /// The user's key belongs to the seed that the programs know.
 const NKEY: &str =
-    r#"authorization { users: [ { nkey: UBYYMUGI5EQDL5UJNAGKEJAGIFH5SJ7RKBIZ4RTAMDHTTOZF62LO6CP6 } ] }"#;
+    r#"authorization { timeout: 20, users: [ { nkey: UBYYMUGI5EQDL5UJNAGKEJAGIFH5SJ7RKBIZ4RTAMDHTTOZF62LO6CP6 } ] }"#;
 
 const TOKEN_BCRYPT: &str =
-    r#"authorization { token: "$2a$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG" }"#;
+    r#"authorization { timeout: 20, token: "$2a$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG" }"#;
 
-const USER_BCRYPT: &str = r#"authorization { user: alice, password: "$2a$04$OXZZ8roiMCH4rKs/Ss0bbeylKXN5hP8FToTMlQYNPz7RV6qA8g3tm" }"#;
+const USER_BCRYPT: &str = r#"authorization { timeout: 20, user: alice, password: "$2a$04$OXZZ8roiMCH4rKs/Ss0bbeylKXN5hP8FToTMlQYNPz7RV6qA8g3tm" }"#;
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
@@ -108,9 +109,9 @@ pub fn all() -> Vec<Scenario> {
         Scenario::new("lame_duck", LAME_DUCK),
         Scenario::new("services", ""),
         Scenario::new("user_info", ""),
-        Scenario::new("token", r#"authorization { token: "s3cret" }"#),
+        Scenario::new("token", r#"authorization { timeout: 20, token: "s3cret" }"#),
         Scenario::like("token_bcrypt", "token", TOKEN_BCRYPT),
-        Scenario::new("user", r#"authorization { user: alice, password: "w0nder" }"#),
+        Scenario::new("user", r#"authorization { timeout: 20, user: alice, password: "w0nder" }"#),
         Scenario::like("user_bcrypt", "user", USER_BCRYPT),
         Scenario::new("nkey", NKEY),
         Scenario::new("no_auth_user", NO_AUTH_USER),

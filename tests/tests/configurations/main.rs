@@ -55,15 +55,17 @@ fn folder() -> PathBuf {
 
 /// Compares what is seen with what was recorded, by the table of what is awaited.
 fn judge(name: &str) -> Result<(), Failed> {
-    let found = observe::all(&Place::new(&folder(), name));
+    let place = Place::new(&folder(), name);
     let path = folder().join(format!("{name}.json"));
     if std::env::var_os(RECORD_VARIABLE).is_some() {
+        let found = observe::all(&place, &Value::Null);
         let text = serde_json::to_string_pretty(&found).expect("JSON can be written") + "\n";
         return fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()).into());
     }
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let expected: Value =
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let found = observe::all(&place, &expected);
     let mut differences = Vec::new();
     compare("", &expected, &found, &mut differences);
     let rows = if is_petrel() { awaited::rows(name) } else { Vec::new() };

@@ -13,15 +13,19 @@ use serde_json::{Map, Value, json};
 use crate::place::Place;
 
 /// A start may take this long, on a machine that is compiling something else meanwhile.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stop may take this long before the process is killed.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that waits for TLS says nothing for this long.
+/// A server that waits for TLS says nothing for this long once it has a connection.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// After this long the files are there that a server writes when it has started.
+/// Without monitoring nobody tells whether it has the connection: then its silence has to last so many times as long.
+const SILENCES_MAX: u32 = 20;
+
+/// A server writes some files after its listeners are open: those that are expected are waited for, and for this long
+/// whether there are others, or as long where nothing is known.
 const FILES_DELAY: Duration = Duration::from_millis(200);
 
 /// Fields of INFO whose value is another one each time: that they are there is all that counts.
@@ -74,9 +78,9 @@ const VARZ: [&str; 42] = [
     "feature_flags",
 ];
 
-/// Everything that is seen.
-pub fn all(place: &Place) -> Value {
-    json!({ "check": check(place), "start": start(place) })
+/// Everything that is seen; `expected` is what should be.
+pub fn all(place: &Place, expected: &Value) -> Value {
+    json!({ "check": check(place), "start": start(place, &expected["start"]["seen"]["files"]) })
 }
 
 fn command(place: &Place) -> Command {
@@ -107,7 +111,7 @@ fn lines(place: &Place, said: &str) -> Vec<String> {
 }
 
 /// Starts the server, looks at it and ends it.
-fn start(place: &Place) -> Value {
+fn start(place: &Place, files: &Value) -> Value {
     let mut process = command(place).spawn().expect("the binary runs");
     let mut errors = process.stderr.take().expect("the error output is a pipe");
     let said = thread::spawn(move || {
@@ -119,7 +123,10 @@ fn start(place: &Place) -> Value {
     let seen = match wait_until_listening(&mut process, place.client_port) {
         Outcome::Listening => {
             let (info, varz) = (info(place), varz(place));
-            // Files with the ports are written after the listeners are open.
+            let deadline = Instant::now() + START_PATIENCE;
+            while files.is_array() && json!(place.new_files(process.id())) != *files && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(10));
+            }
             thread::sleep(FILES_DELAY);
             Some(json!({ "files": place.new_files(process.id()), "info": info, "varz": varz }))
         }
@@ -192,9 +199,16 @@ fn info(place: &Place) -> Value {
     let address: SocketAddr = (Ipv4Addr::LOCALHOST, place.client_port).into();
     let stream = TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(SILENCE)).expect("a timeout above zero");
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
-    if BufReader::new(stream).read_line(&mut line).is_err() {
-        return Value::Null;
+    let (mut had, mut silences) = (false, 0);
+    while reader.read_line(&mut line).is_err() {
+        silences += 1;
+        // What it had to say it has said when it has had the connection for that long.
+        if had || silences == SILENCES_MAX {
+            return Value::Null;
+        }
+        had = has_connections(place);
     }
     let text = line.strip_prefix("INFO ").unwrap_or(&line);
     let Ok(Value::Object(mut fields)) = serde_json::from_str(text) else { return json!(line) };
@@ -212,11 +226,22 @@ fn info(place: &Place) -> Value {
     Value::Object(fields)
 }
 
-/// The fields of `/varz` that follow from the configuration; nothing without monitoring.
-fn varz(place: &Place) -> Value {
+/// What the monitoring port answers to `path`, wherever its base is.
+fn monitor(place: &Place, path: &str) -> Option<http::Answer> {
     let address: SocketAddr = (Ipv4Addr::LOCALHOST, place.monitor_port).into();
     let get = |path: &str| http::get(address, path).ok().filter(|answer| answer.status == 200);
-    let Some(answer) = get("/varz").or_else(|| get("/nats/varz")) else { return Value::Null };
+    get(path).or_else(|| get(&format!("/nats{path}")))
+}
+
+/// Whether the server is known to have a connection of a client.
+fn has_connections(place: &Place) -> bool {
+    let connz = monitor(place, "/connz").and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+    connz.is_some_and(|connz| connz["num_connections"].as_u64() > Some(0))
+}
+
+/// The fields of `/varz` that follow from the configuration; nothing without monitoring.
+fn varz(place: &Place) -> Value {
+    let Some(answer) = monitor(place, "/varz") else { return Value::Null };
     let Ok(Value::Object(fields)) = serde_json::from_str(&place.at_home(&answer.body)) else {
         return json!(answer.body);
     };

@@ -5,7 +5,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, RequestErrorKi
 use futures_util::StreamExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::checks::{Checks, barrier, next, observed, talks, wait_for};
+use crate::checks::{Checks, barrier, next, observed, patient, plain, talks, wait_for};
 
 /// The seed of a user that the server knows.
 const SEED: &str = "SUADCIZ3TBX7BB7QTAJKXXCPFCAKH2JU6LQZ2UP63GLJ3FPH5ECEMHW3UA";
@@ -26,7 +26,7 @@ pub const BOB: User = ("bob", "bu1lder");
 pub const CAROL: User = ("carol", "s1nger");
 
 fn with(user: User) -> ConnectOptions {
-    ConnectOptions::with_user_and_password(user.0.to_owned(), user.1.to_owned())
+    patient(ConnectOptions::with_user_and_password(user.0.to_owned(), user.1.to_owned()))
 }
 
 /// A connection as a user.
@@ -51,11 +51,11 @@ pub async fn refused(checks: &Checks, name: &str, options: ConnectOptions, addre
 
 /// A server that asks for a token.
 pub async fn token(checks: &Checks, address: &str) -> Result<()> {
-    let with = |token: &str| ConnectOptions::with_token(token.to_owned());
+    let with = |token: &str| patient(ConnectOptions::with_token(token.to_owned()));
     let client = let_in(checks, "the right token", with("s3cret"), address).await?;
     checks.equal("credentials are asked for", client.server_info().auth_required, true)?;
     refused(checks, "a wrong token", with("wrong"), address).await?;
-    refused(checks, "no token", ConnectOptions::new(), address).await
+    refused(checks, "no token", patient(ConnectOptions::new()), address).await
 }
 
 /// A server that asks for a user and a password.
@@ -63,20 +63,20 @@ pub async fn user(checks: &Checks, address: &str) -> Result<()> {
     let_in(checks, "the right password", with(ALICE), address).await?;
     refused(checks, "a wrong one", with((ALICE.0, "wrong")), address).await?;
     refused(checks, "another user", with(("bob", ALICE.1)), address).await?;
-    refused(checks, "nobody", ConnectOptions::new(), address).await
+    refused(checks, "nobody", patient(ConnectOptions::new()), address).await
 }
 
 /// A server that asks for a signature.
 pub async fn nkey(checks: &Checks, address: &str) -> Result<()> {
-    let with = |seed: &str| ConnectOptions::with_nkey(seed.to_owned());
+    let with = |seed: &str| patient(ConnectOptions::with_nkey(seed.to_owned()));
     let_in(checks, "the right key", with(SEED), address).await?;
     refused(checks, "another key", with(OTHER_SEED), address).await?;
-    refused(checks, "nobody", ConnectOptions::new(), address).await
+    refused(checks, "nobody", patient(ConnectOptions::new()), address).await
 }
 
 /// A server with a user for those who do not say who they are.
 pub async fn no_auth_user(checks: &Checks, address: &str) -> Result<()> {
-    let_in(checks, "without credentials", ConnectOptions::new(), address).await?;
+    let_in(checks, "without credentials", patient(ConnectOptions::new()), address).await?;
     let_in(checks, "with credentials", with(ALICE), address).await?;
     refused(checks, "with wrong ones", with((ALICE.0, "wrong")), address).await
 }
@@ -179,7 +179,7 @@ pub async fn allow_responses(checks: &Checks, address: &str) -> Result<()> {
 
 /// A request about oneself.
 pub async fn user_info(checks: &Checks, address: &str) -> Result<()> {
-    let client = async_nats::connect(address).await?;
+    let client = plain(address).await?;
     let answer = client.request("$SYS.REQ.USER.INFO", "".into()).await?;
     let answer: serde_json::Value = serde_json::from_slice(&answer.payload)?;
     checks.equal("who one is", answer["data"]["account"].as_str(), Some("$G"))

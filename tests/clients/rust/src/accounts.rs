@@ -5,7 +5,7 @@ use async_nats::{Client, ConnectOptions, RequestErrorKind};
 use futures_util::StreamExt;
 
 use crate::access::{ALICE, BOB, CAROL, connect, refused};
-use crate::checks::{Checks, barrier, next};
+use crate::checks::{Checks, barrier, next, patient, plain};
 
 /// A subscription is ended, and its messages counted.
 async fn count(mut subscription: async_nats::Subscriber) -> Result<usize> {
@@ -48,9 +48,9 @@ pub async fn isolation(checks: &Checks, address: &str) -> Result<()> {
         barrier(&client).await?;
         checks.equal("and no other", count(subscription).await?, 0)?;
     }
-    let dave = ConnectOptions::with_user_and_password("dave".to_owned(), "x".to_owned());
+    let dave = patient(ConnectOptions::with_user_and_password("dave".to_owned(), "x".to_owned()));
     refused(checks, "a user of none", dave, address).await?;
-    refused(checks, "nobody", ConnectOptions::new(), address).await
+    refused(checks, "nobody", patient(ConnectOptions::new()), address).await
 }
 
 /// An account imports what another publishes.
@@ -109,7 +109,7 @@ pub async fn services(checks: &Checks, address: &str) -> Result<()> {
 /// Subjects that become others.
 pub async fn mappings(checks: &Checks, address: &str) -> Result<()> {
     const MESSAGES: usize = 400;
-    let client = async_nats::connect(address).await?;
+    let client = plain(address).await?;
     let mut subscription = client.subscribe("new.*").await?;
     let old = client.subscribe("old.*").await?;
     client.publish("old.one", "1".into()).await?;

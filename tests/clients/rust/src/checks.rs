@@ -6,11 +6,11 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectError, ConnectOptions, Event};
 use tokio::sync::mpsc;
 
 /// How long an expected message may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Counts and prints the checks that held.
 #[derive(Default)]
@@ -71,6 +71,20 @@ pub async fn barrier(client: &Client) -> Result<()> {
         soon("an answer", client.request("nobody.barrier", "".into())).await?.expect_err("nobody is there");
     ensure!(error.kind() == async_nats::RequestErrorKind::NoResponders, "{error}");
     Ok(())
+}
+
+/// Options with as much patience as for anything else.
+pub fn patient(options: ConnectOptions) -> ConnectOptions {
+    options.connection_timeout(PATIENCE).request_timeout(Some(PATIENCE))
+}
+
+/// A connection without anything in particular.
+///
+/// # Errors
+///
+/// When it does not come about.
+pub async fn plain(address: &str) -> Result<Client, ConnectError> {
+    patient(ConnectOptions::new()).connect(address).await
 }
 
 /// The events of a connection, as they come.

@@ -6,18 +6,18 @@ use anyhow::{Context, Result, ensure};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, RequestErrorKind, StatusCode};
 use futures_util::StreamExt;
 
-use crate::checks::{Checks, barrier, next, observed, soon, wait_for};
+use crate::checks::{Checks, barrier, next, observed, patient, plain, soon, wait_for};
 
 /// Two connections.
 pub async fn pair(address: &str) -> Result<(Client, Client)> {
-    let publisher = ConnectOptions::new().name("publisher").connect(address).await.context("connect")?;
-    let subscriber = ConnectOptions::new().name("subscriber").connect(address).await.context("connect")?;
+    let publisher = patient(ConnectOptions::new()).name("publisher").connect(address).await.context("connect")?;
+    let subscriber = patient(ConnectOptions::new()).name("subscriber").connect(address).await.context("connect")?;
     Ok((publisher, subscriber))
 }
 
 /// What is seen of the server, and servers that are not there.
 pub async fn connecting(checks: &Checks, address: &str) -> Result<()> {
-    let client = ConnectOptions::new().name("named").connect(address).await.context("connect")?;
+    let client = patient(ConnectOptions::new()).name("named").connect(address).await.context("connect")?;
     let info = client.server_info();
     checks.equal("the version that clients decide by", info.version.as_str(), "2.15.2")?;
     checks.equal("protocol 1", info.proto, 1)?;
@@ -29,9 +29,9 @@ pub async fn connecting(checks: &Checks, address: &str) -> Result<()> {
     ensure!(!info.go.is_empty() && info.client_id > 0, "{info:?}");
     checks.equal("is compatible with 2.10", client.is_server_compatible(2, 10, 0), true)?;
     let servers = ["nats://127.0.0.1:1".to_owned(), format!("nats://{address}")];
-    let other = ConnectOptions::new().retain_servers_order().connect(servers.as_slice()).await;
+    let other = patient(ConnectOptions::new()).retain_servers_order().connect(servers.as_slice()).await;
     checks.held("the second server is taken when the first is not there", other.map_err(Into::into))?;
-    let error = async_nats::connect("127.0.0.1:1").await.expect_err("nobody listens");
+    let error = plain("127.0.0.1:1").await.expect_err("nobody listens");
     checks.equal("a connection refused is said", error.kind(), async_nats::ConnectErrorKind::Io)
 }
 
@@ -164,7 +164,7 @@ pub async fn requests(checks: &Checks, address: &str) -> Result<()> {
     headers.insert("Trace", "1");
     let answer = requester.request_with_headers("service.echo", headers, "h".into()).await?;
     checks.equal("a request with headers", answer.payload.as_ref(), b"h".as_slice())?;
-    let prefixed = ConnectOptions::new().custom_inbox_prefix("_MINE").connect(address).await?;
+    let prefixed = patient(ConnectOptions::new()).custom_inbox_prefix("_MINE").connect(address).await?;
     let mut which = responder.subscribe("which.inbox").await?;
     let silent = responder.subscribe("silent").await?;
     barrier(responder).await?;
@@ -209,7 +209,7 @@ pub async fn request_many(checks: &Checks, address: &str) -> Result<()> {
 
 /// Requests that nobody takes.
 pub async fn no_responders(checks: &Checks, address: &str) -> Result<()> {
-    let client = async_nats::connect(address).await?;
+    let client = plain(address).await?;
     let error = client.request("nobody.here", "".into()).await.expect_err("nobody is there");
     checks.equal("no responders", error.kind(), RequestErrorKind::NoResponders)?;
     let own = async_nats::Request::new().inbox(client.new_inbox());
@@ -223,7 +223,7 @@ pub async fn no_responders(checks: &Checks, address: &str) -> Result<()> {
 
 /// Payloads at the limit and over it.
 pub async fn payload_limit(checks: &Checks, address: &str) -> Result<()> {
-    let client = &async_nats::connect(address).await?;
+    let client = &plain(address).await?;
     let limit = client.max_payload();
     checks.equal("the configured limit", limit, 4096)?;
     client.publish("large", vec![b'x'; limit].into()).await?;
@@ -235,7 +235,7 @@ pub async fn payload_limit(checks: &Checks, address: &str) -> Result<()> {
 
 /// A connection that does not hear itself.
 pub async fn no_echo(checks: &Checks, address: &str) -> Result<()> {
-    let client = ConnectOptions::new().no_echo().connect(address).await?;
+    let client = patient(ConnectOptions::new()).no_echo().connect(address).await?;
     let mut own = client.subscribe("echo").await?;
     client.publish("echo", "x".into()).await?;
     barrier(&client).await?;
@@ -245,14 +245,14 @@ pub async fn no_echo(checks: &Checks, address: &str) -> Result<()> {
 
 /// What a server says about a subscription that it refuses.
 pub async fn invalid_subject(checks: &Checks, address: &str) -> Result<()> {
-    let checked = async_nats::connect(address).await?;
+    let checked = plain(address).await?;
     let error = checked.publish("a b", "".into()).await.expect_err("a blank is no part of a subject");
     checks.equal(
         "the library refuses a blank",
         error.kind(),
         async_nats::client::PublishErrorKind::InvalidSubject,
     )?;
-    let (options, mut events) = observed(ConnectOptions::new().skip_subject_validation(true));
+    let (options, mut events) = observed(patient(ConnectOptions::new()).skip_subject_validation(true));
     let client = options.connect(address).await?;
     let subscription = client.subscribe("a..b").await;
     let wanted = |event: &Event| matches!(event, Event::ServerError(error) if error.to_string().to_lowercase().contains("invalid subject"));
@@ -264,8 +264,8 @@ pub async fn invalid_subject(checks: &Checks, address: &str) -> Result<()> {
 
 /// A receiver that the library finds slow.
 pub async fn slow_consumer(checks: &Checks, address: &str) -> Result<()> {
-    let publisher = async_nats::connect(address).await?;
-    let (options, mut events) = observed(ConnectOptions::new().subscription_capacity(10));
+    let publisher = plain(address).await?;
+    let (options, mut events) = observed(patient(ConnectOptions::new()).subscription_capacity(10));
     let subscriber = options.connect(address).await?;
     let mut subscription = subscriber.subscribe("flood").await?;
     barrier(&subscriber).await?;

@@ -6,11 +6,11 @@ use anyhow::Result;
 use async_nats::{ConnectErrorKind, ConnectOptions};
 
 use crate::access::{let_in, violation};
-use crate::checks::{Checks, next, observed};
+use crate::checks::{Checks, next, observed, patient};
 
 /// Options that trust an authority.
 fn trusting(folder: &Path, authority: &str) -> ConnectOptions {
-    ConnectOptions::new().add_root_certificates(folder.join(authority)).require_tls(true)
+    patient(ConnectOptions::new()).add_root_certificates(folder.join(authority)).require_tls(true)
 }
 
 /// Options that trust the right authority and show a certificate.
@@ -31,7 +31,7 @@ pub async fn tls(checks: &Checks, address: &str, folder: &Path) -> Result<()> {
     checks.equal("TLS is asked for", client.server_info().tls_required, true)?;
     let_in(checks, "a certificate that nobody asks for", showing(folder, "client"), address).await?;
     refused(checks, "another authority", trusting(folder, "stranger-ca.pem"), address).await?;
-    refused(checks, "no authority", ConnectOptions::new(), address).await?;
+    refused(checks, "no authority", patient(ConnectOptions::new()), address).await?;
     let mut subscription = client.subscribe("large").await?;
     client.publish("large", vec![b'x'; 300_000].into()).await?;
     let message = next("a message", &mut subscription).await?;
@@ -40,7 +40,7 @@ pub async fn tls(checks: &Checks, address: &str, folder: &Path) -> Result<()> {
 
 /// A server with and without.
 pub async fn optional(checks: &Checks, address: &str, folder: &Path) -> Result<()> {
-    let client = let_in(checks, "without TLS", ConnectOptions::new(), address).await?;
+    let client = let_in(checks, "without TLS", patient(ConnectOptions::new()), address).await?;
     checks.equal("it is not asked for", client.server_info().tls_required, false)?;
     let_in(checks, "with TLS", trusting(folder, "ca.pem"), address).await?;
     Ok(())

@@ -3,11 +3,11 @@
 use anyhow::{Context, Result};
 use async_nats::{ConnectOptions, Event, RequestErrorKind};
 
-use crate::checks::{Checks, barrier, next, observed, talks, wait_for};
+use crate::checks::{Checks, barrier, next, observed, patient, talks, wait_for};
 
 /// A server that ends and comes back on the same port.
 pub async fn reconnect(checks: &Checks, address: &str) -> Result<()> {
-    let (options, mut events) = observed(ConnectOptions::new());
+    let (options, mut events) = observed(patient(ConnectOptions::new()));
     let client = options.connect(address).await.context("connect")?;
     wait_for("the first connection", &mut events, |event| *event == Event::Connected).await?;
     let mut subscription = client.subscribe("survives.*").await?;
@@ -35,7 +35,7 @@ pub async fn reconnect(checks: &Checks, address: &str) -> Result<()> {
 
 /// A server that announces its end.
 pub async fn lame_duck(checks: &Checks, address: &str) -> Result<()> {
-    let (options, mut events) = observed(ConnectOptions::new().max_reconnects(1));
+    let (options, mut events) = observed(patient(ConnectOptions::new()).max_reconnects(1));
     let client = options.connect(address).await.context("connect")?;
     // The announcement goes to clients that have had the answer to a PING; the library sends one when it connects.
     barrier(&client).await?;
