@@ -82,7 +82,9 @@ fn where_the_processor_is_taken_logins_and_long_answers_are_helped_out() {
     is_over.store(true, Ordering::Relaxed);
     busy.join().unwrap();
     let [login, answer, health] = [0, 1, 2].map(|at| times[at + 1] - times[at]);
-    println!("a check takes {work:?}; busy for {login:?} at the login, {answer:?} at /connz, {health:?} at /healthz");
+    println!(
+        "a check takes {work:?}; busy for {login:?} at the login, {answer:?} at /connz, {health:?} at /healthz"
+    );
     assert!(login < work * LOGIN_MAX + SLACK, "{login:?}, and a check takes {work:?}");
     assert!(answer < ANSWER_MAX, "{answer:?}");
     assert!(health < HEALTH_MAX, "{health:?}");

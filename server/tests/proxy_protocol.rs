@@ -127,7 +127,8 @@ fn a_header_that_does_not_end_is_not_waited_for() {
 fn it_goes_ahead_of_tls_and_of_the_login() {
     for tls in ["", "handshake_first: true\n"] {
         let authorization = "authorization { user: a, password: b }";
-        let (server, authority) = server(&format!("tls {{\nCERTIFICATEtimeout: 60\n{tls}}}\n{authorization}\n"));
+        let (server, authority) =
+            server(&format!("tls {{\nCERTIFICATEtimeout: 60\n{tls}}}\n{authorization}\n"));
         let config = authority.client(None, &[&rustls::version::TLS13]);
         let mut stream = if tls.is_empty() {
             Client::connect(server.port).into_stream()

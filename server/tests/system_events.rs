@@ -5,10 +5,10 @@ mod support;
 use serde_json::json;
 use std::fs;
 use std::time::Duration;
-use support::{PATIENCE, Server};
 use support::bus::Bus;
 use support::shapes::{CONFIGURATION, compare, sections, shape};
 use support::upstream::programs;
+use support::{PATIENCE, Server};
 
 fn start(text: &str) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();

@@ -222,7 +222,10 @@ fn connections_beyond_the_rate_are_put_off() {
     clients.iter_mut().for_each(Client::wait_for_end);
     let text = "-ERR 'Connection throttling is active. Please try again later.'\r\n";
     let put_off = clients.iter().filter(|client| client.received.ends_with(text)).count();
-    assert!(put_off < MANY && put_off >= MANY - let_in_max, "{put_off} put off, {let_in_max} could be let in");
+    assert!(
+        put_off < MANY && put_off >= MANY - let_in_max,
+        "{put_off} put off, {let_in_max} could be let in"
+    );
     closed(&server, MANY);
     let answer = server.json("/connz?state=closed");
     let reasons = answer["connections"].as_array().unwrap().iter().map(|it| it["reason"].as_str().unwrap());

@@ -85,7 +85,8 @@ fn resumed(user: &str) -> Option<Entry> {
 #[test]
 fn a_reload_refuses_tickets_and_nobody_notices() {
     let authority = authority();
-    for text in [format!("tls {{\n{}{IN_TIME}}}\n", authority.files("server")), verifying(&authority, "verify: true")]
+    for text in
+        [format!("tls {{\n{}{IN_TIME}}}\n", authority.files("server")), verifying(&authority, "verify: true")]
     {
         let server = start(&authority, &text);
         for version in VERSIONS {

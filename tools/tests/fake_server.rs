@@ -188,8 +188,7 @@ fn a_schedule_gives_delays() {
 #[test]
 fn many_subjects_with_wildcards_and_churn_arrive_once() {
     let address = FakeServer::start(Fault::None);
-    let options =
-        "fan --subjects 300 --distribution zipf --wildcard-receivers 50 --churn 200 --duration 2s";
+    let options = "fan --subjects 300 --distribution zipf --wildcard-receivers 50 --churn 200 --duration 2s";
     let result = report(&address, options);
     assert_eq!(result["lost"], 0);
     assert!(result["churned"].as_u64() > Some(10), "{result}");

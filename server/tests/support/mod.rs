@@ -238,7 +238,9 @@ impl Client {
         let count = loop {
             match stream.read(&mut bytes) {
                 Ok(count) => break count,
-                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
+                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return None;
+                }
                 Err(_) if is_hopeless() => return None,
                 Err(_) => assert!(Instant::now() < end, "neither let in nor put off"),
             }

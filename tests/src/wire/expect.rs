@@ -321,7 +321,9 @@ impl Wire {
 
     /// Whether what is here may be the beginning of a further copy.
     fn begins_like_repeated(&self) -> bool {
-        !self.rest().is_empty() && self.rest().len() < self.repeated.len() && self.repeated.starts_with(self.rest())
+        !self.rest().is_empty()
+            && self.rest().len() < self.repeated.len()
+            && self.repeated.starts_with(self.rest())
     }
 
     /// Answers and removes a PING that came between the lines of `pattern`; false when there is none.

@@ -59,8 +59,7 @@ const MAPPINGS: &str = r#"mappings {
   "weighed": [ { destination: "weighed.a", weight: 50% }, { destination: "weighed.b", weight: 50% } ]
 }"#;
 
-const TLS: &str =
-    r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem" }"#;
+const TLS: &str = r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem" }"#;
 
 const TLS_OPTIONAL: &str = r#"allow_non_tls: true
 tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem" }"#;
@@ -72,16 +71,14 @@ const TLS_FIRST: &str = r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-c
   handshake_first: true }"#;
 
 /// As `openssl req -x509` makes it: async-nats refuses such a server, by its own rules.
-const TLS_SELF_SIGNED: &str =
-    r#"tls { timeout: 20, cert_file: "$CERTIFICATES/lone-cert.pem", key_file: "$CERTIFICATES/lone-key.pem" }"#;
+const TLS_SELF_SIGNED: &str = r#"tls { timeout: 20, cert_file: "$CERTIFICATES/lone-cert.pem", key_file: "$CERTIFICATES/lone-key.pem" }"#;
 
 const TLS_MAP: &str = r#"tls { timeout: 20, cert_file: "$CERTIFICATES/server-cert.pem", key_file: "$CERTIFICATES/server-key.pem"
   ca_file: "$CERTIFICATES/ca.pem", verify_and_map: true }
 authorization { timeout: 21, users: [ { user: "alice@petrel.test", permissions: { publish: { deny: "secret" } } } ] }"#;
 
 /// The user's key belongs to the seed that the programs know.
-const NKEY: &str =
-    r#"authorization { timeout: 20, users: [ { nkey: UBYYMUGI5EQDL5UJNAGKEJAGIFH5SJ7RKBIZ4RTAMDHTTOZF62LO6CP6 } ] }"#;
+const NKEY: &str = r#"authorization { timeout: 20, users: [ { nkey: UBYYMUGI5EQDL5UJNAGKEJAGIFH5SJ7RKBIZ4RTAMDHTTOZF62LO6CP6 } ] }"#;
 
 const TOKEN_BCRYPT: &str =
     r#"authorization { timeout: 20, token: "$2a$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG" }"#;

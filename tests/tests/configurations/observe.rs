@@ -124,7 +124,10 @@ fn start(place: &Place, files: &Value) -> Value {
         Outcome::Listening => {
             let (info, varz) = (info(place), varz(place));
             let deadline = Instant::now() + START_PATIENCE;
-            while files.is_array() && json!(place.new_files(process.id())) != *files && Instant::now() < deadline {
+            while files.is_array()
+                && json!(place.new_files(process.id())) != *files
+                && Instant::now() < deadline
+            {
                 thread::sleep(Duration::from_millis(10));
             }
             thread::sleep(FILES_DELAY);
@@ -209,6 +212,10 @@ fn info(place: &Place) -> Value {
             return Value::Null;
         }
         had = has_connections(place);
+    }
+    // It may lose patience meanwhile: closing without a word is silence too.
+    if line.is_empty() {
+        return Value::Null;
     }
     let text = line.strip_prefix("INFO ").unwrap_or(&line);
     let Ok(Value::Object(mut fields)) = serde_json::from_str(text) else { return json!(line) };

@@ -10,8 +10,10 @@ use crate::checks::{Checks, barrier, next, observed, patient, plain, soon, wait_
 
 /// Two connections.
 pub async fn pair(address: &str) -> Result<(Client, Client)> {
-    let publisher = patient(ConnectOptions::new()).name("publisher").connect(address).await.context("connect")?;
-    let subscriber = patient(ConnectOptions::new()).name("subscriber").connect(address).await.context("connect")?;
+    let publisher =
+        patient(ConnectOptions::new()).name("publisher").connect(address).await.context("connect")?;
+    let subscriber =
+        patient(ConnectOptions::new()).name("subscriber").connect(address).await.context("connect")?;
     Ok((publisher, subscriber))
 }
 
