@@ -1,10 +1,11 @@
-//! A new configuration, in two steps, each taken by all cores before the next begins: first every core gets the new
+//! A new configuration, in three steps, each taken by all cores before the next begins: first every core gets the new
 //! accounts (a core may otherwise hear from a session of an account that it does not know), then the options change.
 //!
 //! With the second step every session is looked at again ([`Review`]), and before them the subscriptions of accounts that
 //! import other streams now, some in each turn, so that messages are not held up by twenty thousand of them. Until its own
 //! turn comes a session has the rights that it had; the step is answered when all have been looked at, and so nobody has
-//! them any more when the reload is told as done. Who logs in or subscribes meanwhile does so under the new options.
+//! them any more when the reload is told as done. Who logs in or subscribes meanwhile does so under the new options. The third
+//! step waits for those to be closed, on all cores, whom new limits leave no room for.
 
 use crate::account::{Account, AccountId, Directory};
 use crate::mail::Mail;

@@ -8,7 +8,9 @@ use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
 use crate::script::{Hand, Poke, Script};
 use petrel_config::{Credential, Permissions, SubjectPermission, User};
-use petrel_engine::{ConnectionPage, ConnectionQuery, Directory, Options, Order, SubscriptionQuery};
+use petrel_engine::{
+    ConnectionPage, ConnectionQuery, Directory, Options, Order, SETTLING_ROUNDS, SubscriptionQuery,
+};
 use petrel_runtime::End;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -264,7 +266,10 @@ fn lower_limit(run: &mut Run<Crowd>) {
     let mut fewer = run.plan.server.clone();
     fewer.limits.connections_max = limit as i64;
     reload_or_anew(run, fewer);
-    // The other cores hear of it when the first is done.
+    // The other cores hear of it when the first is done, and here mail may take longer than orders do.
+    for _ in 0..SETTLING_ROUNDS {
+        run.ask(Order::Settle);
+    }
     run.pass(2 * CROWD);
     if run.has_failed() {
         return;
