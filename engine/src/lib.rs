@@ -27,6 +27,8 @@ mod sums;
 mod surplus;
 mod system;
 pub mod transport;
+#[cfg(test)]
+mod workbench;
 
 pub use account::{
     AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User, is_same_secret,

@@ -18,6 +18,8 @@ pub enum Mutation {
     ReturnsNotAwaited,
     /// A PONG does not wait for what becomes of queue envelopes that came back and went to another core.
     RetriesNotAwaited,
+    /// Who subscribes to what another client of its core has just subscribed to does not wait until all cores know of that.
+    SharedInterestNotAwaited,
     /// A PUB does not wait until all cores know of the SUB before it.
     PublishAheadOfInterest,
     /// Envelopes are mailed before the interest of the same turn.

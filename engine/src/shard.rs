@@ -39,6 +39,8 @@ const SPARE_BATCHES_MAX: usize = 4;
 #[derive(Default)]
 pub(crate) struct Outgoing {
     pub(crate) interest: Vec<(AccountId, InterestChange)>,
+    /// Mails that had been sent to that core when interest was mailed last, that mail included.
+    pub(crate) interest_mailed: u64,
     pub(crate) envelopes: Batch,
     pub(crate) returned: Batch,
     pub(crate) reports: Vec<Report>,
@@ -252,6 +254,7 @@ impl Shard {
         }
         if !outgoing.interest.is_empty() {
             io.mail(core, Mail::Interest(std::mem::take(&mut outgoing.interest)));
+            outgoing.interest_mailed = io.mails_sent(core);
         }
         if !outgoing.returned.is_empty() {
             io.mail(core, Mail::Returned(std::mem::take(&mut outgoing.returned)));

@@ -24,6 +24,27 @@ impl Shard {
         })
     }
 
+    /// Whether some core has not yet taken in what this one has told of its interest, or is to tell.
+    fn is_interest_under_way(&self, io: &Io<'_, Mail>) -> bool {
+        self.other_cores().any(|core| {
+            let outgoing = &self.outgoing[core.index()];
+            !outgoing.interest.is_empty() || io.mails_consumed(core) < outgoing.interest_mailed
+        })
+    }
+
+    /// A session subscribed. What it wants another client of this core may want already; then the other cores are not told
+    /// again, and may still not know: it waits for that like the client who was first.
+    pub(crate) fn share_interest_under_way(&mut self, key: u32, io: &Io<'_, Mail>) {
+        let is_under_way = self.core_count > 1 && self.is_interest_under_way(io);
+        if is_under_way
+            && !self.is_mutated(Mutation::SharedInterestNotAwaited)
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            session.reached_out = true;
+            session.changed_interest = true;
+        }
+    }
+
     /// Starts a barrier for a session. True: nothing was under way, it is passed already. False: the session
     /// is held until `Passed` has come from everyone asked; then `after` follows.
     pub(crate) fn start_barrier(&mut self, key: u32, after: AfterBarrier, io: &mut Io<'_, Mail>) -> bool {
@@ -95,5 +116,30 @@ impl Shard {
             }
         }
         self.lift(key, Holds::BARRIER, io);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::Options;
+    use crate::workbench::{Workbench, quick_world};
+    use std::time::Duration;
+
+    /// The second client to want a subject on its core got its PONG at once, while the first one's interest was still on its
+    /// way to the other core: what was published there in between did not reach it.
+    #[test]
+    fn a_pong_waits_for_the_interest_of_others_that_it_rests_on() {
+        for seed in 0..100 {
+            let mut world = quick_world(seed);
+            world.mail_delay_max = Duration::from_millis(40);
+            let mut bench = Workbench::new(world, 2, Options::default());
+            let (first, publisher, second) = (bench.client(), bench.client(), bench.client());
+            bench.say(first, "SUB x.* 1\r\n");
+            bench.say(second, "SUB x.* 1\r\nPING\r\n");
+            assert_eq!(bench.heard_up_to(second, "PONG\r\n"), "PONG\r\n");
+            bench.say(publisher, "PUB x.y 1\r\nm\r\n");
+            bench.world.run_for(Duration::from_secs(1));
+            assert_eq!(bench.heard(second), "MSG x.y 1 1\r\nm\r\n", "seed {seed}");
+        }
     }
 }

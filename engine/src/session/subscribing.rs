@@ -44,6 +44,7 @@ impl Shard {
             if !self.accounts[account.index()].edges.streams.is_empty() {
                 self.cast_shadows(account, subscription);
             }
+            self.share_interest_under_way(key, io);
         }
         if verbose { self.acknowledge_in_force(key, io) } else { Flow::Next }
     }

@@ -24,6 +24,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::BarrierAheadOfBatch, "barrier", 50),
     mutant(Mutation::ReturnsNotAwaited, "no-responders", 300),
     mutant(Mutation::RetriesNotAwaited, "no-responders", 2000),
+    mutant(Mutation::SharedInterestNotAwaited, "company", 20),
     mutant(Mutation::PublishAheadOfInterest, "causality", 100),
     mutant(Mutation::EnvelopesAheadOfInterest, "causality", 100),
     mutant(Mutation::BatchReversed, "order", 20),

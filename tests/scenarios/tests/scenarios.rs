@@ -36,6 +36,11 @@ fn a_pong_is_a_barrier() {
 }
 
 #[test]
+fn a_pong_confirms_what_others_have_just_subscribed_to() {
+    holds("company");
+}
+
+#[test]
 fn answers_find_the_inbox_of_their_request() {
     holds("causality");
 }
@@ -66,7 +71,7 @@ fn the_server_goes_away_in_order() {
 }
 
 /// Seeds that have found a fault, and what it was.
-const FOUND: [(&str, u64, &str); 7] = [
+const FOUND: [(&str, u64, &str); 8] = [
     ("order", 0, "a client that closed its side lost what was being written to it"),
     (
         "order",
@@ -80,6 +85,11 @@ const FOUND: [(&str, u64, &str); 7] = [
         "no-responders",
         311,
         "a PONG did not wait for a queue envelope that came back and went to a third core",
+    ),
+    (
+        "panics",
+        44,
+        "a PONG did not wait for interest that was under way already, because of another client of the core",
     ),
     ("chaos", 40, "the simulator lost a reset in a partition, and the connection hung for ever"),
 ];

@@ -4,6 +4,7 @@ mod accounts;
 mod barrier;
 mod causality;
 mod chaos;
+mod company;
 mod handshakes;
 mod import_reloads;
 mod lame_duck;
@@ -46,6 +47,7 @@ pub struct Scenario {
 pub const SCENARIOS: &[Scenario] = &[
     order::SCENARIO,
     barrier::SCENARIO,
+    company::SCENARIO,
     causality::SCENARIO,
     queue_groups::SCENARIO,
     no_responders::SCENARIO,
