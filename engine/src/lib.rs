@@ -18,6 +18,7 @@ mod mail;
 mod mutation;
 mod options;
 mod order;
+mod panics;
 mod reload;
 mod route;
 mod session;

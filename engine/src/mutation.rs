@@ -126,11 +126,15 @@ pub enum Mutation {
     AnswersEndEarly,
     /// After a panic, receivers stay whose out-buffers have holes.
     BrokenReceiversStay,
+    /// A panic over a message of another core costs the rest of its batch, which the other core waits for.
+    BatchesEndInPanics,
 }
 
 /// See [`Shard::with_provoked_panics`].
 #[cfg(feature = "mutations")]
 const PANIC_SUBJECT: &[u8] = b"provoke.panic";
+#[cfg(feature = "mutations")]
+const MAIL_PANIC_SUBJECT: &[u8] = b"provoke.mail";
 
 impl Shard {
     /// The shard with a bug in it.
@@ -142,7 +146,7 @@ impl Shard {
     }
 
     /// The shard with a defect for tests of what becomes of defects: a message on [`PANIC_SUBJECT`] panics when it
-    /// was given to its receivers.
+    /// was given to its receivers, one on [`MAIL_PANIC_SUBJECT`] when it was given to those on another core.
     #[cfg(feature = "mutations")]
     #[must_use]
     pub fn with_provoked_panics(mut self, provokes: bool) -> Shard {
@@ -181,6 +185,17 @@ impl Shard {
     #[cfg(not(feature = "mutations"))]
     #[inline(always)]
     pub(crate) const fn provoke_panic(&self, _subject: &[u8]) {}
+
+    /// As [`Shard::provoke_panic`], over a message of another core.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn provoke_panic_over_mail(&self, subject: &[u8]) {
+        assert!(!(self.provokes_panics && subject == MAIL_PANIC_SUBJECT), "provoked");
+    }
+
+    /// Nothing.
+    #[cfg(not(feature = "mutations"))]
+    #[inline(always)]
+    pub(crate) const fn provoke_panic_over_mail(&self, _subject: &[u8]) {}
 
     /// Whether a bug was put back.
     #[cfg(feature = "mutations")]

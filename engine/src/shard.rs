@@ -293,13 +293,7 @@ impl Shard {
         match mail {
             Mail::Connection(handoff) => self.take_in(*handoff, io),
             Mail::Interest(changes) => self.take_interest(from, changes, io),
-            Mail::Envelopes(mut batch) => {
-                self.deliver_batch(from, &batch, io);
-                if batch.posted_bytes > 0 {
-                    batch.clear();
-                    self.outgoing[from.index()].spent.push(batch);
-                }
-            }
+            Mail::Envelopes(batch) => self.take_batch(from, batch, io),
             Mail::Spent(batch) => {
                 let outgoing = &mut self.outgoing[from.index()];
                 outgoing.unreturned_bytes -= batch.posted_bytes;
@@ -439,17 +433,7 @@ impl Program for Shard {
 
     fn finish_turn(&mut self, io: &mut Io<'_, Mail>) {
         self.post_all(io);
-        let mut touched = std::mem::take(&mut self.touched);
-        for key in touched.drain(..) {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.touched = false;
-                session.note_deliveries(io.now());
-                self.flush(key, io);
-            }
-        }
-        // The list keeps its memory; flushing touches nobody else.
-        debug_assert!(self.touched.is_empty());
-        self.touched = touched;
+        self.flush_touched(io);
         self.keep_to_budget();
         self.bury_doomed(io);
         if !self.ended_interest.is_empty() {
@@ -459,32 +443,6 @@ impl Program for Shard {
     }
 
     fn panicked(&mut self, socket: Option<SocketId>, message: &str, io: &mut Io<'_, Mail>) {
-        self.statistics.panics += 1;
-        let working = std::mem::replace(&mut self.working, NO_SESSION);
-        let key = match working {
-            NO_SESSION => socket.and_then(|socket| self.session_of(socket)),
-            key => Some(key),
-        };
-        match key.and_then(|key| self.sessions.get(key)) {
-            Some(session) => {
-                tracing::error!(
-                    "{} - A defect was contained and the connection closed: {message}",
-                    session.label()
-                );
-            }
-            None => tracing::error!("A defect was contained on core {}: {message}", self.core.0),
-        }
-        // What was noted lies in bytes that are gone: those out-buffers have holes.
-        let mut broken: Vec<u32> = self.source.pieces.drain(..).map(|piece| piece.session).collect();
-        if self.is_mutated(Mutation::BrokenReceiversStay) {
-            broken.clear();
-        }
-        broken.extend(key);
-        for key in broken {
-            self.end(key, ClosedReason::InternalClient, io);
-        }
-        if !self.waiting_for_room.is_empty() {
-            self.set_timer(TimerKind::Room, NO_SESSION, io.now(), io);
-        }
+        self.contain_panic(socket, message, io);
     }
 }

@@ -90,6 +90,7 @@ mod tasks;
 pub mod time;
 mod wake;
 
+pub use crate::core::panic_message;
 #[cfg(feature = "sim")]
 pub use backend::sim;
 pub use child::end_with_this_thread;

@@ -6,10 +6,18 @@ use crate::shard::Shard;
 use petrel_runtime::{CoreId, Io};
 
 impl Shard {
-    /// Delivers a batch of another core to the sessions of this one.
-    pub(crate) fn deliver_batch(&mut self, from: CoreId, batch: &Batch, io: &mut Io<'_, Mail>) {
+    /// Delivers a batch of another core to the sessions of this one, from the envelope `next` on, which counts those that
+    /// were begun.
+    pub(crate) fn deliver_batch(
+        &mut self,
+        from: CoreId,
+        batch: &Batch,
+        next: &mut usize,
+        io: &mut Io<'_, Mail>,
+    ) {
         self.source.open(&batch.bytes);
-        for envelope in &batch.envelopes {
+        for envelope in &batch.envelopes[*next..] {
+            *next += 1;
             let message = batch.message(envelope);
             // The publisher is not on this core: echo does not come into it.
             let origin = Origin {
@@ -54,6 +62,7 @@ impl Shard {
                     }
                 }
             }
+            self.provoke_panic_over_mail(message.subject);
             if envelope.report != 0 {
                 let report = Report { token: envelope.report, delivered };
                 self.outgoing[from.index()].reports.push(report);

@@ -277,6 +277,12 @@ impl Session {
         self.out.memory_bytes() + self.input.capacity() + transport
     }
 
+    /// What its core has counted of that.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        let transport = self.transport.as_ref().map_or(0, |transport| transport.counted_bytes());
+        self.out.memory_bytes() + self.input.capacity() + transport
+    }
+
     /// The next buffer to send, as it goes over the wire, when none is being written.
     #[inline]
     pub(crate) fn next_buffer(&mut self, pool: &mut BufferPool) -> Option<Vec<u8>> {

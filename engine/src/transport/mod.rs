@@ -114,6 +114,11 @@ impl Transport {
         self.input.capacity() + self.channel.as_ref().map_or(0, |channel| channel.held_bytes())
     }
 
+    /// What of it its core has counted.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        self.counted_bytes
+    }
+
     /// The next buffer to send, when none is being written. `is_closing`: nothing follows what is queued.
     pub(crate) fn next_buffer(
         &mut self,

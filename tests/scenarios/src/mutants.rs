@@ -62,6 +62,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::ReviewCountsSessions, "reloads", 100),
     mutant(Mutation::SurplusOfOneTurn, "reloads", 20),
     mutant(Mutation::BrokenReceiversStay, "panics", 50),
+    mutant(Mutation::BatchesEndInPanics, "panics", 20),
     mutant(Mutation::ShadowsFollowedHereOnly, "stream-imports", 20),
     mutant(Mutation::ShadowsOutliveSubscription, "stream-imports", 50),
     mutant(Mutation::AnsweredTwice, "service-imports", 20),
