@@ -44,6 +44,8 @@ pub enum Mutation {
     NoticeByInterest,
     /// Reports of other cores are ignored.
     ReportsIgnored,
+    /// Nobody says that there is room between two cores when what took it up was not yet mailed, and does not come back.
+    RoomNotSeenAfterPosting,
     /// A publisher that rests for a slow receiver never goes on.
     StallNeverLifted,
     /// Publishers wait for a dead receiver again and again.

@@ -159,6 +159,8 @@ pub struct CoreStatistics {
     pub barriers_waited: u64,
     /// Messages that waited until the other cores knew a change of their publisher's interest.
     pub publishes_delayed: u64,
+    /// Reads that were put off until other cores had room for what they would bring.
+    pub room_waits: u64,
     /// Queue envelopes of other cores that nobody here took, and that went back.
     pub queue_returns: u64,
     /// Requests whose 503 notice, or the lack of it, waited for other cores' reports.
@@ -192,6 +194,7 @@ impl CoreStatistics {
             refused_connections,
             barriers_waited,
             publishes_delayed,
+            room_waits,
             queue_returns,
             reports_awaited,
             requests_given_up,

@@ -19,6 +19,7 @@ use crate::session::client::Session;
 use crate::session::keepalive::TimerKind;
 use crate::session::outbound::BufferPool;
 use crate::session::rights::RightsByUser;
+use crate::session::room::WaitingForRoom;
 use crate::surplus::Surplus;
 use crate::system::SystemQueue;
 use crate::transport::{HandshakeJob, Scratch};
@@ -108,7 +109,7 @@ pub struct Shard {
     /// The session whose verbs are being carried out; whatever event made it go on, a panic is its own.
     pub(crate) working: u32,
     /// Sessions held until a mailbox has room.
-    pub(crate) waiting_for_room: Vec<u32>,
+    pub(crate) waiting_for_room: WaitingForRoom,
     pub(crate) statistics: CoreStatistics,
     pub(crate) parse_limits: ParseLimits,
     /// What the users who are logged in here may do.
@@ -176,7 +177,7 @@ impl Shard {
             last_offer_taken: false,
             mapped_subject: Vec::new(),
             working: NO_SESSION,
-            waiting_for_room: Vec::new(),
+            waiting_for_room: WaitingForRoom::default(),
             statistics: CoreStatistics::default(),
             parse_limits,
             rights: RightsByUser::with_hasher(hasher.clone()),
@@ -433,6 +434,7 @@ impl Program for Shard {
 
     fn finish_turn(&mut self, io: &mut Io<'_, Mail>) {
         self.post_all(io);
+        self.room_after_posting(io);
         self.flush_touched(io);
         self.keep_to_budget();
         self.bury_doomed(io);

@@ -316,20 +316,6 @@ impl Shard {
             self.late_end(key, io);
         }
     }
-
-    /// A mailbox has room again.
-    pub(crate) fn room_came(&mut self, io: &mut Io<'_, Mail>) {
-        if !self.has_room_everywhere(io) {
-            return;
-        }
-        // One by one: should one of them run into a defect, the others still wait.
-        self.waiting_for_room.reverse();
-        while let Some(key) = self.waiting_for_room.pop() {
-            if self.sessions.get(key).is_some_and(|session| session.holds.has(Holds::MAILBOX)) {
-                self.lift(key, Holds::MAILBOX, io);
-            }
-        }
-    }
 }
 
 fn write_failure(peer_ended: bool, kind: ErrorKind) -> ClosedReason {

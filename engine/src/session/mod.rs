@@ -20,6 +20,7 @@ mod reauthorizing;
 mod refusal;
 pub(crate) mod replies;
 pub(crate) mod rights;
+pub(crate) mod room;
 mod shadows;
 pub(crate) mod subscribing;
 mod trace;

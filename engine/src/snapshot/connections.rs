@@ -80,6 +80,7 @@ impl Shard {
         let mut statistics = self.statistics.clone();
         statistics.latencies.turns.clone_from(io.turn_lengths());
         statistics.pending_bytes = self.held_bytes as u64;
+        statistics.room_waits = self.waiting_for_room.count();
         for account in &self.accounts {
             let counters = &account.counters;
             statistics.in_msgs += counters.in_msgs;

@@ -64,6 +64,7 @@ const CORE_METRICS: &[CoreMetric] = &[
     counter("petrel_publishes_delayed", "Messages that waited for a change of interest", |core| {
         core.publishes_delayed
     }),
+    counter("petrel_room_waits", "Reads that waited until other cores had room", |core| core.room_waits),
     counter("petrel_queue_returns", "Queue envelopes that nobody took", |core| core.queue_returns),
     counter("petrel_dropped_system_notices", "System requests and events dropped: too many waited", |core| {
         core.dropped_system_notices

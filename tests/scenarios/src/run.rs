@@ -315,6 +315,7 @@ impl<S: Script> Run<S> {
             effects.add("delayed PUBs", core.publishes_delayed);
             effects.add("returned queue envelopes", core.queue_returns);
             effects.add("awaited reports", core.reports_awaited);
+            effects.add("waits for room", core.room_waits);
             effects.add("stalls", core.stalled_clients);
             effects.add("slow consumers", core.slow_consumers);
             effects.add("dropped messages", core.dropped_msgs);

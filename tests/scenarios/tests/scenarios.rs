@@ -61,6 +61,11 @@ fn nothing_panics_or_is_left_behind_in_chaos() {
 }
 
 #[test]
+fn who_waits_for_room_goes_on() {
+    holds("room");
+}
+
+#[test]
 fn a_dead_receiver_is_closed_and_slows_nobody_for_long() {
     holds("stall");
 }

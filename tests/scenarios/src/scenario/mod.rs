@@ -21,6 +21,7 @@ mod queue_groups;
 #[cfg(feature = "mutations")]
 mod reloads;
 mod responses;
+mod room;
 mod stall;
 mod system_events;
 mod traces;
@@ -52,6 +53,7 @@ pub const SCENARIOS: &[Scenario] = &[
     queue_groups::SCENARIO,
     no_responders::SCENARIO,
     chaos::SCENARIO,
+    room::SCENARIO,
     stall::SCENARIO,
     lame_duck::SCENARIO,
     logins::SCENARIO,
