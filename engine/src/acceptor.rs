@@ -93,11 +93,12 @@ impl Shard {
             io.close(socket);
             return;
         };
+        // Its peer may have reset it already: then it is gone, and nothing must count it.
+        let Some(detached) = io.detach(socket) else { return };
         let limit = u64::try_from(self.options.limits.connections_max).unwrap_or(0);
         let refused = acceptor.total() >= limit;
         let (core, cid) = acceptor.place();
         self.statistics.total_connections += 1;
-        let Some(detached) = io.detach(socket) else { return };
         let handoff = Handoff { detached, cid, refused };
         if core == self.core {
             self.take_in(handoff, io);
@@ -173,6 +174,10 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Options;
+    use crate::order::Order;
+    use crate::workbench::{Workbench, quick_world};
+    use petrel_runtime::{Event, Program};
 
     #[test]
     fn what_is_beyond_the_limit_goes_where_most_are() {
@@ -182,5 +187,45 @@ mod tests {
         assert_eq!(acceptor.kept(2), [(CoreId(0), 1), (CoreId(1), 1), (CoreId(2), 0)]);
         assert_eq!(acceptor.kept(11), []);
         assert_eq!(acceptor.kept(0).iter().map(|(_, kept)| kept).sum::<usize>(), 0);
+    }
+
+    /// Loses connections between their acceptance and their way to a core, as a reset does.
+    struct Resetting {
+        shard: Shard,
+        resets: bool,
+    }
+
+    impl Program for Resetting {
+        type Mail = Mail;
+        type Order = Order;
+
+        fn start(&mut self, io: &mut Io<'_, Mail>) {
+            self.shard.start(io);
+        }
+        fn event(&mut self, event: Event<'_, Mail, Order>, io: &mut Io<'_, Mail>) {
+            if let (Event::Accepted { socket, .. }, true) = (&event, self.resets) {
+                io.close(*socket);
+            }
+            self.shard.event(event, io);
+        }
+        fn finish_turn(&mut self, io: &mut Io<'_, Mail>) {
+            self.shard.finish_turn(io);
+        }
+        fn panicked(&mut self, socket: Option<SocketId>, message: &str, io: &mut Io<'_, Mail>) {
+            self.shard.panicked(socket, message, io);
+        }
+    }
+
+    /// They were counted for ever, until the limit of connections was used up by none.
+    #[test]
+    fn a_connection_that_is_gone_before_it_has_a_core_is_not_counted() {
+        let resetting = |shard| Resetting { shard, resets: true };
+        let mut bench = Workbench::with(quick_world(1), 2, Options::default(), resetting);
+        bench.crowd(5);
+        let counted = |core: &mut Resetting| core.shard.acceptor.as_ref().map(Acceptor::total);
+        assert_eq!(bench.core(0, counted), Some(0));
+        bench.core(0, |core| core.resets = false);
+        bench.client();
+        assert_eq!(bench.core(0, counted), Some(1));
     }
 }
