@@ -6,17 +6,23 @@ use std::rc::Rc;
 
 /// Most results that one account's index on one core keeps.
 pub(super) const ENTRIES_MAX: usize = 16_384;
+/// Bytes of the results that it keeps, but for one that is larger: a result names all receivers, and it takes a client with
+/// many subscriptions to one pattern to make all of them large.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Slots of the memory of subjects seen once.
 const SEEN_SLOTS: usize = 4096;
 
 struct Entry {
     fingerprint: u64,
+    bytes: usize,
     found: Rc<Match>,
 }
 
 #[derive(Default)]
 pub(super) struct Cache {
     table: HashTable<Entry>,
+    /// Of all results.
+    bytes: usize,
     /// Fingerprints of subjects that were looked up once, direct-mapped; made on first use.
     seen: Vec<u32>,
 }
@@ -50,32 +56,90 @@ impl Cache {
     }
 
     pub(super) fn insert(&mut self, fingerprint: u64, found: Rc<Match>) {
-        if self.table.len() >= ENTRIES_MAX {
+        let bytes = found.bytes();
+        let is_full = |cache: &Cache| {
+            cache.table.len() >= ENTRIES_MAX || (cache.bytes + bytes > BYTES_MAX && !cache.table.is_empty())
+        };
+        if is_full(self) {
             // Half of them, by a bit of the keyed hash: cheap, and the hot ones are back at their next use.
             let bit = 1 << (self.table.len() % 7 + 20);
             self.retain(|entry| entry.fingerprint & bit == 0);
-            if self.table.len() >= ENTRIES_MAX {
+            if is_full(self) {
                 self.retain(|_| false);
             }
         }
-        self.table.insert_unique(fingerprint, Entry { fingerprint, found }, |entry| entry.fingerprint);
+        self.bytes += bytes;
+        self.table.insert_unique(fingerprint, Entry { fingerprint, bytes, found }, |entry| entry.fingerprint);
     }
 
     /// Drops the other results. Who still holds them would not learn of changes to their subjects: they are stale.
     fn retain(&mut self, is_kept: impl Fn(&Entry) -> bool) {
+        let mut bytes = 0;
         self.table.retain(|entry| {
             let keeps = is_kept(entry);
-            if !keeps {
+            if keeps {
+                bytes += entry.bytes;
+            } else {
                 entry.found.stamp.outdate();
             }
             keeps
         });
+        self.bytes = bytes;
     }
 
     /// Drops the results of a subject and marks them stale where they are still held.
     pub(super) fn invalidate(&mut self, fingerprint: u64) {
         while let Ok(entry) = self.table.find_entry(fingerprint, |entry| entry.fingerprint == fingerprint) {
-            entry.remove().0.found.stamp.outdate();
+            let Entry { bytes, found, .. } = entry.remove().0;
+            self.bytes -= bytes;
+            found.stamp.outdate();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who wants this: so many subscriptions.
+    fn found(subject: &str, receivers: u32) -> Rc<Match> {
+        let mut found = Match::default();
+        found.subject.extend_from_slice(subject.as_bytes());
+        found.plain.extend(0..receivers);
+        Rc::new(found)
+    }
+
+    /// Sixteen thousand results with ten thousand receivers each took more than half a gigabyte.
+    #[test]
+    fn large_results_make_room_for_each_other() {
+        let mut cache = Cache::default();
+        for number in 0..2000_u64 {
+            let fingerprint = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            cache.insert(fingerprint, found(&format!("s.{number}"), 10_000));
+            assert!(cache.get(fingerprint, format!("s.{number}").as_bytes()).is_some());
+            if number % 3 == 0 {
+                cache.invalidate(fingerprint);
+            }
+            let kept: usize = cache.table.iter().map(|entry| entry.found.bytes()).sum();
+            assert!(kept <= BYTES_MAX, "{kept}");
+            assert_eq!(cache.bytes, kept);
+        }
+        let kept = cache.table.len();
+        assert!(kept > 100, "{kept} of 400 that fit");
+        // One that is larger than all is kept alone.
+        cache.insert(7, found("huge", 8_000_000));
+        assert_eq!(cache.table.len(), 1);
+        cache.insert(8, found("small", 1));
+        assert_eq!(cache.table.len(), 1);
+        assert!(cache.get(8, b"small").is_some());
+    }
+
+    #[test]
+    fn small_results_are_counted_not_weighed() {
+        let mut cache = Cache::default();
+        for number in 0..ENTRIES_MAX as u64 {
+            cache.insert(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), found("s", 4));
+        }
+        assert_eq!(cache.table.len(), ENTRIES_MAX);
     }
 }

@@ -1,9 +1,7 @@
 //! Literal subjects and who on this core wants them.
 
 use super::Match;
-use super::subscription::{
-    QueueMembers, SubscriptionList, Subscriptions, queue_members, remove_queue_member,
-};
+use super::subscription::{QueueGroups, SubscriptionList, Subscriptions, remove_queue_member};
 use crate::arena::Arena;
 use hashbrown::HashTable;
 
@@ -14,13 +12,12 @@ pub(super) struct LiteralEntry {
     pub(super) subject: Box<[u8]>,
     pub(super) plain: SubscriptionList,
     /// Boxed because most subjects have no queue group.
-    #[allow(clippy::box_collection)]
-    queues: Option<Box<Vec<QueueMembers>>>,
+    queues: Option<Box<QueueGroups>>,
 }
 
 impl LiteralEntry {
     pub(super) fn queue_mut(&mut self, name: &[u8]) -> &mut SubscriptionList {
-        queue_members(self.queues.get_or_insert_default(), name)
+        self.queues.get_or_insert_default().of(name)
     }
 
     /// Removes a subscription; true when it was the last plain one.
@@ -104,8 +101,8 @@ impl LiteralIndex {
         let Some(key) = self.find(fingerprint, subject) else { return };
         let entry = self.entry(key);
         entry.plain.collect(subscriptions, subject, &mut found.plain);
-        for queue in entry.queues.iter().flat_map(|queues| queues.iter()) {
-            queue.members.collect(subscriptions, subject, &mut found.queue_mut(&queue.name).local);
+        for (name, members) in entry.queues.iter().flat_map(|queues| queues.iter()) {
+            members.collect(subscriptions, subject, &mut found.queue_mut(name).local);
         }
     }
 }

@@ -11,7 +11,9 @@
 mod beyond;
 mod cache;
 mod generation;
+mod groups;
 mod literal;
+mod matched;
 mod remote;
 mod shadow;
 mod subscription;
@@ -20,6 +22,7 @@ mod tests;
 mod wildcard;
 
 pub(crate) use beyond::Beyond;
+pub(crate) use matched::{Match, QueueMatch, Reach, Remembered};
 pub(crate) use shadow::Shadow;
 pub(crate) use subscription::{Subscription, Subscriptions, unmarked};
 
@@ -27,113 +30,16 @@ use crate::account::{Permissions, ServiceImport};
 use ahash::RandomState;
 use beyond::ServiceIndex;
 use cache::Cache;
-use generation::{Generations, Stamp};
+use generation::Generations;
 use literal::LiteralIndex;
 use petrel_protocol::subject;
 use remote::RemoteInterest;
-use smallvec::SmallVec;
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use wildcard::WildcardTree;
 
 /// Most cores of a node: sets of cores are 64-bit masks.
-pub(crate) const CORES_MAX: usize = 64;
-
-/// A queue group at one subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct QueueMatch {
-    /// The group's name.
-    pub(crate) name: Rc<[u8]>,
-    /// Members on this core.
-    pub(crate) local: Vec<u32>,
-    /// Members on other cores: core and how many.
-    pub(crate) remote: SmallVec<[(u16, u32); 2]>,
-}
-
-/// Who wants one literal subject.
-#[derive(Debug, Default)]
-pub(crate) struct Match {
-    /// The subject. Inline, like the receivers: with many subjects each look-up is a chain of cache misses.
-    pub(crate) subject: SmallVec<[u8; 36]>,
-    /// Plain subscriptions on this core, in the order of their keys' insertion into the index.
-    pub(crate) plain: SmallVec<[u32; 4]>,
-    /// Queue groups, one entry a name over all patterns.
-    pub(crate) queues: Vec<QueueMatch>,
-    /// Other cores with plain subscriptions, as a mask.
-    pub(crate) cores: u64,
-    /// What leads out of the account.
-    pub(crate) beyond: Option<Box<Beyond>>,
-    /// Number of the rights (`session/rights.rs`) that were last found to allow publishing it; 0: none.
-    pub(crate) allowed_for: Cell<u64>,
-    stamp: Stamp,
-    reach: Reach,
-}
-
-/// How far a message goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Reach {
-    /// Nobody wants it.
-    #[default]
-    Nowhere,
-    /// Plain subscriptions of this core want it, and nobody else.
-    Here,
-    /// A choice has to be made, or it leaves this core or account.
-    Beyond,
-}
-
-impl Match {
-    /// Whether nobody wants it.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.reach == Reach::Nowhere
-    }
-
-    /// How far a message goes.
-    #[inline]
-    pub(crate) fn reach(&self) -> Reach {
-        self.reach
-    }
-
-    /// What was collected is everything.
-    fn complete(&mut self) {
-        self.reach = if !self.queues.is_empty() || self.cores != 0 || self.beyond.is_some() {
-            Reach::Beyond
-        } else if self.plain.is_empty() {
-            Reach::Nowhere
-        } else {
-            Reach::Here
-        };
-    }
-
-    fn clear(&mut self) {
-        self.subject.clear();
-        self.plain.clear();
-        self.queues.clear();
-        self.cores = 0;
-        self.beyond = None;
-        self.allowed_for.set(0);
-    }
-
-    pub(crate) fn queue_mut(&mut self, name: &[u8]) -> &mut QueueMatch {
-        // Groups at one subject are few: a scan beats a map.
-        match self.queues.iter().position(|queue| *queue.name == *name) {
-            Some(index) => &mut self.queues[index],
-            None => {
-                self.queues.push(QueueMatch {
-                    name: Rc::from(name),
-                    local: Vec::new(),
-                    remote: SmallVec::new(),
-                });
-                self.queues.last_mut().expect("just pushed")
-            }
-        }
-    }
-}
-
-/// What was last found for one subject, kept by who looks that subject up again and again.
-#[derive(Debug, Default)]
-pub(crate) struct Remembered(RefCell<Option<Rc<Match>>>);
+pub const CORES_MAX: usize = 64;
 
 /// A change of a core's interest, as the other cores are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -386,14 +292,15 @@ impl Interest {
     /// As [`Interest::lookup`], without a search while what is remembered of this subject is true.
     #[inline]
     pub(crate) fn lookup_remembered(&mut self, subject: &[u8], remembered: &Remembered) -> Rc<Match> {
-        let mut last = remembered.0.borrow_mut();
-        if let Some(found) = last.as_ref().filter(|found| self.generations.is_current(&found.stamp)) {
+        let last = remembered.0.borrow().upgrade();
+        if let Some(found) = last.filter(|found| self.generations.is_current(&found.stamp)) {
             debug_assert_eq!(found.subject[..], *subject, "one subject for each memory");
-            return Rc::clone(found);
+            return found;
         }
         let found = self.lookup(subject);
         // Only what is cached learns of changes to its subject.
-        *last = Rc::ptr_eq(&found, &self.recent).then(|| Rc::clone(&found));
+        let is_cached = Rc::ptr_eq(&found, &self.recent);
+        remembered.0.replace(if is_cached { Rc::downgrade(&found) } else { Weak::new() });
         found
     }
 

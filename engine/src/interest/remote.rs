@@ -1,6 +1,7 @@
 //! What the other cores want of literal subjects.
 
 use super::Match;
+use super::groups::Groups;
 use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
 use smallvec::SmallVec;
@@ -23,10 +24,38 @@ impl std::hash::Hasher for FingerprintHasher {
     }
 }
 
-struct RemoteQueue {
-    core: u16,
-    weight: u32,
-    name: Box<[u8]>,
+/// How many members groups have on other cores. A name has the number of the core behind it.
+#[derive(Default)]
+pub(super) struct RemoteQueues(Groups<u32>);
+
+const CORE_BYTES: usize = size_of::<u16>();
+
+impl RemoteQueues {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A member of another core came or went.
+    pub(super) fn change(&mut self, core: usize, name: &[u8], added: bool) {
+        let number = u16::try_from(core).expect("at most CORES_MAX cores");
+        let name: SmallVec<[u8; 64]> = name.iter().copied().chain(number.to_be_bytes()).collect();
+        if added {
+            *self.0.of(&name) += 1;
+            return;
+        }
+        let weight = self.0.get_mut(&name).expect("interest is withdrawn only after it was told");
+        *weight -= 1;
+        if *weight == 0 {
+            self.0.remove(&name);
+        }
+    }
+
+    pub(super) fn collect(&self, found: &mut Match) {
+        for (name, weight) in self.0.iter() {
+            let Some((name, core)) = name.split_last_chunk::<CORE_BYTES>() else { continue };
+            found.queue_mut(name).add_remote(u16::from_be_bytes(*core), *weight);
+        }
+    }
 }
 
 /// What one core wants of literal subjects without a queue group. Counted fingerprints: 9 bytes and a little air a
@@ -73,7 +102,7 @@ pub(super) struct RemoteInterest {
     own_core: usize,
     /// One for each core.
     plain: Vec<PlainInterest>,
-    queues: HashMap<u64, SmallVec<[RemoteQueue; 1]>, Prehashed>,
+    queues: HashMap<u64, RemoteQueues, Prehashed>,
 }
 
 impl RemoteInterest {
@@ -102,20 +131,7 @@ impl RemoteInterest {
     pub(super) fn change_queue(&mut self, core: usize, fingerprint: u64, name: &[u8], added: bool) {
         assert_ne!(core, self.own_core, "a core does not tell itself");
         let groups = self.queues.entry(fingerprint).or_default();
-        let index = groups.iter().position(|group| usize::from(group.core) == core && *group.name == *name);
-        match (index, added) {
-            (Some(index), true) => groups[index].weight += 1,
-            (Some(index), false) if groups[index].weight > 1 => groups[index].weight -= 1,
-            (Some(index), false) => {
-                groups.swap_remove(index);
-            }
-            (None, true) => groups.push(RemoteQueue {
-                core: u16::try_from(core).expect("at most CORES_MAX cores"),
-                weight: 1,
-                name: name.into(),
-            }),
-            (None, false) => unreachable!("interest is withdrawn only after it was told"),
-        }
+        groups.change(core, name, added);
         if groups.is_empty() {
             self.queues.remove(&fingerprint);
         }
@@ -130,18 +146,9 @@ impl RemoteInterest {
         if self.queues.is_empty() {
             return;
         }
-        for group in self.queues.get(&fingerprint).into_iter().flatten() {
-            add_remote(found, group.core, &group.name, group.weight);
+        if let Some(groups) = self.queues.get(&fingerprint) {
+            groups.collect(found);
         }
-    }
-}
-
-/// Adds members on another core to a group of a match.
-pub(super) fn add_remote(found: &mut Match, core: u16, name: &[u8], weight: u32) {
-    let queue = found.queue_mut(name);
-    match queue.remote.iter_mut().find(|remote| remote.0 == core) {
-        Some(remote) => remote.1 += weight,
-        None => queue.remote.push((core, weight)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Subscriptions of this core, and the lists they stand in.
 
+use super::groups::Groups;
 use super::shadow::Shadow;
 use crate::account::{AccountId, Permissions};
 use crate::arena::Arena;
@@ -234,35 +235,17 @@ impl SubscriptionList {
     }
 }
 
-/// The members of a queue group at one subject or pattern.
-#[derive(Debug)]
-pub(super) struct QueueMembers {
-    pub(super) name: Box<[u8]>,
-    pub(super) members: SubscriptionList,
-}
-
-/// Finds or makes the group of a name.
-pub(super) fn queue_members<'a>(queues: &'a mut Vec<QueueMembers>, name: &[u8]) -> &'a mut SubscriptionList {
-    let index = match queues.iter().position(|queue| *queue.name == *name) {
-        Some(index) => index,
-        None => {
-            queues.push(QueueMembers { name: name.into(), members: SubscriptionList::default() });
-            queues.len() - 1
-        }
-    };
-    &mut queues[index].members
-}
+/// The queue groups at one subject or pattern.
+pub(super) type QueueGroups = Groups<SubscriptionList>;
 
 /// Removes a member, and its group when it was the last.
 pub(super) fn remove_queue_member(
-    queues: &mut Vec<QueueMembers>,
+    groups: &mut QueueGroups,
     subscriptions: &mut Subscriptions,
     key: u32,
     name: &[u8],
 ) {
-    if let Some(index) = queues.iter().position(|queue| *queue.name == *name)
-        && queues[index].members.remove(subscriptions, key)
-    {
-        queues.swap_remove(index);
+    if groups.get_mut(name).is_some_and(|members| members.remove(subscriptions, key)) {
+        groups.remove(name);
     }
 }

@@ -195,3 +195,56 @@ fn a_full_cache_makes_room() {
 fn a_subscription_is_small() {
     assert!(size_of::<super::Subscription>() <= 64, "{}", size_of::<super::Subscription>());
 }
+
+/// A pattern of as many tokens as a long control line has took a stack as deep, and the whole server with it.
+#[test]
+fn a_pattern_of_many_tokens_needs_no_stack() {
+    let many = std::thread::Builder::new().stack_size(256 * 1024).spawn(|| {
+        let tokens = 100_000;
+        let pattern = vec!["*"; tokens].join(".");
+        let subject = vec!["a"; tokens].join(".");
+        let mut interest = Interest::new(1, 0, KEY);
+        let (key, _) = interest.subscribe(1, pattern.as_bytes(), None, b"1");
+        let found = interest.lookup(subject.as_bytes()).plain.len();
+        interest.unsubscribe(key);
+        (found, interest.lookup(subject.as_bytes()).plain.len())
+    });
+    assert_eq!(many.unwrap().join().unwrap(), (1, 0));
+}
+
+/// Each of them was compared with all the others, when they were made and at each look-up.
+#[test]
+fn a_subject_may_have_any_number_of_queue_groups() {
+    const GROUPS: usize = 20_000;
+    let mut interest = Interest::new(3, 0, KEY);
+    let mut keys = Vec::new();
+    for number in 0..GROUPS {
+        let name = format!("group.{number}");
+        // Every second one has a member at a pattern as well, and every third on other cores.
+        keys.push(interest.subscribe(1, b"a.b", Some(name.as_bytes()), b"1").0);
+        if number % 2 == 0 {
+            keys.push(interest.subscribe(1, b"a.*", Some(name.as_bytes()), b"2").0);
+        }
+        for core in [1, 2].into_iter().filter(|_| number % 3 == 0) {
+            for subject in [b"a.b", b"a.*"] {
+                let (subject, queue) = (Box::from(*subject), Box::from(name.as_bytes()));
+                interest.apply(core, InterestChange::Queue { subject, queue, added: true });
+            }
+        }
+    }
+    let found = interest.lookup(b"a.b");
+    assert_eq!(found.queues.len(), GROUPS);
+    for number in 0..GROUPS {
+        let queue = found.queue(format!("group.{number}").as_bytes()).expect("every group is found");
+        assert_eq!(queue.local.len(), 2 - number % 2, "{number}");
+        let remote: Vec<_> = if number % 3 == 0 { vec![(1, 2), (2, 2)] } else { Vec::new() };
+        let mut seen = queue.remote.to_vec();
+        seen.sort_unstable();
+        assert_eq!(seen, remote, "{number}");
+    }
+    assert!(found.queue(b"group.").is_none() && found.queue(b"other").is_none());
+    for key in keys {
+        interest.unsubscribe(key);
+    }
+    assert_eq!(interest.lookup(b"a.b").queues.len(), GROUPS.div_ceil(3));
+}

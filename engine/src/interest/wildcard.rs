@@ -1,10 +1,8 @@
 //! Patterns with wildcards, in a tree by token.
 
 use super::Match;
-use super::remote::add_remote;
-use super::subscription::{
-    QueueMembers, SubscriptionList, Subscriptions, queue_members, remove_queue_member,
-};
+use super::remote::RemoteQueues;
+use super::subscription::{QueueGroups, SubscriptionList, Subscriptions, remove_queue_member};
 use crate::arena::Arena;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -12,28 +10,23 @@ use smallvec::SmallVec;
 const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
 
-struct RemoteMembers {
-    core: u16,
-    weight: u32,
-    /// `None`: plain interest.
-    queue: Option<Box<[u8]>>,
-}
-
 /// Who wants the pattern that ends at a node.
 #[derive(Default)]
 pub(super) struct Terminal {
     pub(super) plain: SubscriptionList,
-    queues: Vec<QueueMembers>,
-    remote: SmallVec<[RemoteMembers; 1]>,
+    queues: QueueGroups,
+    /// Other cores with plain interest, as a mask: each tells of it once.
+    remote: u64,
+    remote_queues: RemoteQueues,
 }
 
 impl Terminal {
     fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.queues.is_empty() && self.remote.is_empty()
+        self.plain.is_empty() && self.queues.is_empty() && self.remote == 0 && self.remote_queues.is_empty()
     }
 
     pub(super) fn queue_mut(&mut self, name: &[u8]) -> &mut SubscriptionList {
-        queue_members(&mut self.queues, name)
+        self.queues.of(name)
     }
 
     /// Removes a subscription; true when it was the last plain one.
@@ -50,37 +43,23 @@ impl Terminal {
 
     /// Takes in that another core wants this pattern, or no longer does.
     pub(super) fn change_remote(&mut self, core: usize, queue: Option<&[u8]>, added: bool) {
-        let index = self
-            .remote
-            .iter()
-            .position(|remote| usize::from(remote.core) == core && remote.queue.as_deref() == queue);
-        match (index, added) {
-            (Some(index), true) => self.remote[index].weight += 1,
-            (Some(index), false) if self.remote[index].weight > 1 => self.remote[index].weight -= 1,
-            (Some(index), false) => {
-                self.remote.swap_remove(index);
-            }
-            (None, true) => self.remote.push(RemoteMembers {
-                core: u16::try_from(core).expect("at most CORES_MAX cores"),
-                weight: 1,
-                queue: queue.map(Box::from),
-            }),
-            (None, false) => unreachable!("interest is withdrawn only after it was told"),
-        }
+        let Some(name) = queue else {
+            let mask = 1 << core;
+            assert_eq!(self.remote & mask == 0, added, "interest is told once, and withdrawn after that");
+            self.remote ^= mask;
+            return;
+        };
+        self.remote_queues.change(core, name, added);
     }
 
     fn collect(&self, subscriptions: &Subscriptions, found: &mut Match) {
         self.plain.collect(subscriptions, &found.subject, &mut found.plain);
-        for queue in &self.queues {
+        for (name, members) in self.queues.iter() {
             let subject = found.subject.clone();
-            queue.members.collect(subscriptions, &subject, &mut found.queue_mut(&queue.name).local);
+            members.collect(subscriptions, &subject, &mut found.queue_mut(name).local);
         }
-        for remote in &self.remote {
-            match &remote.queue {
-                None => found.cores |= 1 << remote.core,
-                Some(name) => add_remote(found, remote.core, name, remote.weight),
-            }
-        }
+        found.cores |= self.remote;
+        self.remote_queues.collect(found);
     }
 }
 
@@ -212,33 +191,33 @@ impl WildcardTree {
         if root.is_unused() || petrel_protocol::subject::tokens(subject).any(<[u8]>::is_empty) {
             return;
         }
-        self.collect_below(ROOT, Some(subject), subscriptions, found);
-    }
-
-    /// `rest`: the tokens not yet matched; `None` when all are.
-    fn collect_below(&self, key: u32, rest: Option<&[u8]>, subscriptions: &Subscriptions, found: &mut Match) {
-        let node = self.node(key);
-        let Some(rest) = rest else {
-            if let Some(terminal) = &node.terminal {
+        // Nodes to look at, the next last, each with where the rest of the subject begins. Not by recursion: how deep that
+        // went, a client would decide.
+        let mut open: SmallVec<[(u32, usize); 8]> = SmallVec::new();
+        open.push((ROOT, 0));
+        while let Some((key, start)) = open.pop() {
+            let node = self.node(key);
+            // Behind the last token there is no dot to step over.
+            let Some(rest) = subject.get(start..) else {
+                if let Some(terminal) = &node.terminal {
+                    terminal.collect(subscriptions, found);
+                }
+                continue;
+            };
+            if node.full != NONE
+                && let Some(terminal) = &self.node(node.full).terminal
+            {
                 terminal.collect(subscriptions, found);
             }
-            return;
-        };
-        if node.full != NONE
-            && let Some(terminal) = &self.node(node.full).terminal
-        {
-            terminal.collect(subscriptions, found);
-        }
-        let (token, rest) = match memchr::memchr(b'.', rest) {
-            Some(dot) => (&rest[..dot], Some(&rest[dot + 1..])),
-            None => (rest, None),
-        };
-        if node.star != NONE {
-            self.collect_below(node.star, rest, subscriptions, found);
-        }
-        // A published token that is itself `*` or `>` is an ordinary token: only wildcards match it.
-        if let Some(child) = node.literal.get(token) {
-            self.collect_below(*child, rest, subscriptions, found);
+            let token = &rest[..memchr::memchr(b'.', rest).unwrap_or(rest.len())];
+            let behind = start + token.len() + 1;
+            // A published token that is itself `*` or `>` is an ordinary token: only wildcards match it.
+            if let Some(child) = node.literal.get(token) {
+                open.push((*child, behind));
+            }
+            if node.star != NONE {
+                open.push((node.star, behind));
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ impl Shard {
             }
             if envelope.queues_bytes > 0 && envelope.traced == Traced::No {
                 for name in batch.queues(envelope) {
-                    let queue = found.queues.iter().find(|queue| *queue.name == *name);
+                    let queue = found.queue(name);
                     let taken = queue.is_some_and(|queue| {
                         let start = self.pick(queue.local.len().max(1));
                         self.offer_local(&queue.local, start, &origin, &message, io)

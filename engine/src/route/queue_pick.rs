@@ -74,7 +74,7 @@ impl Shard {
             let found = self.accounts[envelope.account.index()].interest.lookup(message.subject);
             let is_forgotten = self.is_mutated(Mutation::RetriesNotAwaited);
             for name in batch.queues(envelope) {
-                let Some(queue) = found.queues.iter().find(|queue| *queue.name == *name) else { continue };
+                let Some(queue) = found.queue(name) else { continue };
                 let start = self.pick(queue.local.len().max(1));
                 let is_traced = envelope.traced != Traced::No;
                 let taken = if is_traced {

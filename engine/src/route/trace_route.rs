@@ -119,7 +119,7 @@ impl Shard {
             }
         }
         for name in batch.queues(envelope) {
-            let queue = found.queues.iter().find(|queue| *queue.name == *name);
+            let queue = found.queue(name);
             let taken = queue.is_some_and(|queue| {
                 let start = self.pick(queue.local.len().max(1));
                 self.offer_local_traced(&queue.local, start, origin, &message, io)
