@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// still lead in circles.
 pub(super) const CHAIN_MAX: usize = 16;
 
+/// Requests that expire in one turn.
+const EXPIRED_A_TURN: usize = 256;
+
 /// Tokens of the requests that one message became.
 pub(crate) type Requests = SmallVec<[u64; 2]>;
 
@@ -249,11 +252,11 @@ impl Shard {
         let due = io.now().after(pending.threshold);
         pending.due = due;
         pending.fingerprint = self.accounts[pending.importer.index()].interest.fingerprint(&pending.reply);
-        let (token, given_up) = self.pending_replies.insert(pending, io.random());
-        if let Some(given_up) = given_up {
+        while let Some(given_up) = self.pending_replies.make_room(&pending.reply) {
             self.statistics.requests_given_up += 1;
             self.publish_latency(given_up, Outcome::TimedOut, io);
         }
+        let token = self.pending_replies.insert(pending, io.random());
         if self.pending_replies.timer.is_none_or(|(timer_due, _)| due < timer_due) {
             self.set_reply_timer(io);
         }
@@ -289,7 +292,9 @@ impl Shard {
 
     /// The timer of the requests that wait is due.
     pub(crate) fn expire_requests(&mut self, io: &mut Io<'_, Mail>) {
-        while let Some(pending) = self.pending_replies.expired(io.now()) {
+        // The rest with the next turn, which comes at once: each may be told of.
+        for _ in 0..EXPIRED_A_TURN {
+            let Some(pending) = self.pending_replies.expired(io.now()) else { break };
             self.publish_latency(pending, Outcome::TimedOut, io);
         }
         self.set_reply_timer(io);
@@ -307,5 +312,80 @@ impl Shard {
         let (_, envelopes) = self.route(&origin, message, &found, 0, io);
         self.statistics.mails_sent += u64::from(envelopes);
         envelopes > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Directory;
+    use crate::options::Options;
+    use crate::workbench::{Workbench, quick_world};
+    use petrel_config as config;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const THRESHOLD: Duration = Duration::from_secs(3);
+
+    fn directory() -> Directory {
+        let account = |name: &str, user: &str| {
+            let credential = config::Credential::Password { name: user.into(), password: user.into() };
+            let users = vec![config::User { credential, permissions: None, connection_types: None }];
+            config::Account { name: name.into(), users, ..config::Account::default() }
+        };
+        let kind = config::ExportKind::Service {
+            response: ResponseType::Singleton,
+            threshold: Some(THRESHOLD),
+            latency: None,
+        };
+        let (accounts, account_token_position) = (None, None);
+        let export = config::Export {
+            subject: "svc".into(),
+            accounts,
+            account_token_position,
+            allow_trace: false,
+            kind,
+        };
+        let import = config::Import {
+            account: "EXP".into(),
+            subject: "svc".into(),
+            to: None,
+            prefix: None,
+            allow_trace: false,
+            share: false,
+            is_service: true,
+        };
+        let accounts = vec![
+            config::Account { exports: vec![export], ..account("EXP", "e") },
+            config::Account { imports: vec![import], ..account("IMP", "i") },
+        ];
+        let options = config::Options { accounts, ..config::Options::default() };
+        Directory::compile(&options, None).expect("accounts that fit together")
+    }
+
+    /// All that had come at once expired at once.
+    #[test]
+    fn requests_expire_a_few_in_a_turn() {
+        const REQUESTS: usize = 2000;
+        let options = Options { directory: Arc::new(directory()), ..Options::default() };
+        let mut bench = Workbench::new(quick_world(1), 1, options);
+        let greeting =
+            |user: &str| format!("CONNECT {{\"verbose\":false,\"user\":\"{user}\",\"pass\":\"{user}\"}}\r\n");
+        bench.client_that_says(&format!("{}SUB svc 1\r\nPING\r\n", greeting("e")));
+        let request = "PUB svc inbox 1\r\nq\r\n".repeat(REQUESTS);
+        bench.client_that_says(&format!("{}SUB inbox 1\r\n{request}PING\r\n", greeting("i")));
+        let waiting = |shard: &mut Shard| shard.pending_replies.len();
+        assert_eq!(bench.core(0, waiting), REQUESTS);
+        bench.world.run_for(THRESHOLD / 2);
+        let (mut last, mut most) = (REQUESTS, 0);
+        let server = bench.server;
+        let is_over = bench.world.run_until_done(THRESHOLD, |world| {
+            let now = world.with_program(server, 0, waiting);
+            most = most.max(last - now);
+            last = now;
+            now == 0
+        });
+        assert!(is_over);
+        assert!(most <= EXPIRED_A_TURN, "{most} in a turn");
     }
 }

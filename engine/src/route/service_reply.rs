@@ -8,14 +8,15 @@ use hashbrown::HashMap;
 use petrel_config::ResponseType;
 use petrel_protocol::subject;
 use petrel_runtime::{Monotonic, TimerId};
-use smallvec::SmallVec;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// Requests to other accounts that a core waits for at once. When there are more, the one that would expire first is
 /// given up.
 pub(crate) const PENDING_MAX: usize = 65_536;
+/// Bytes of their reply subjects, which are as long as clients like. Given up alike.
+const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const PREFIX: &[u8] = b"_R_.";
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -44,6 +45,8 @@ pub(crate) struct Pending {
     pub(crate) due: Monotonic,
     /// That of `reply` in the importer's index.
     pub(crate) fingerprint: u64,
+    /// Its number on this core.
+    pub(super) number: u64,
     /// What is measured, where the export wants that.
     pub(crate) measured: Option<Box<super::service_latency::Measured>>,
 }
@@ -65,6 +68,7 @@ impl Pending {
             threshold,
             due: Monotonic::default(),
             fingerprint: 0,
+            number: 0,
             measured: None,
         }
     }
@@ -81,8 +85,12 @@ pub(crate) struct PendingReplies {
     by_due: BTreeSet<(Monotonic, u64)>,
     /// By importer and reply, to be found by patterns.
     by_reply: BTreeSet<(u16, Rc<[u8]>, u64)>,
-    /// Those with an ordinary reply by its fingerprint. The order is never seen: only look-ups.
-    by_fingerprint: HashMap<u64, SmallVec<[u64; 1]>, ahash::RandomState>,
+    /// Tokens of those with an ordinary reply by its fingerprint and their number: all of a client may have the same reply.
+    by_fingerprint: BTreeMap<(u64, u64), u64>,
+    /// Bytes of the replies of all.
+    reply_bytes: usize,
+    /// Requests remembered since the start.
+    count: u64,
     /// The first part of every reply subject of this core.
     name: [u8; TOKEN_DIGITS],
     /// The timer that runs, and when it is due.
@@ -128,7 +136,9 @@ impl PendingReplies {
         let name = digits(u64::from(core) * SERVERS + server);
         let mark = digits(hasher.hash_one("measured service replies"));
         PendingReplies {
-            by_fingerprint: HashMap::with_hasher(hasher.clone()),
+            by_fingerprint: BTreeMap::new(),
+            reply_bytes: 0,
+            count: 0,
             by_token: HashMap::with_hasher(hasher),
             by_due: BTreeSet::new(),
             by_reply: BTreeSet::new(),
@@ -138,24 +148,29 @@ impl PendingReplies {
         }
     }
 
-    /// Remembers a request under a token made of `random`. Returns the token, and the request that had to be given up
-    /// for it.
-    pub(crate) fn insert(&mut self, pending: Pending, random: u64) -> (u64, Option<Pending>) {
-        let given_up = match self.by_due.first() {
-            Some((_, oldest)) if self.by_token.len() >= PENDING_MAX => self.remove(*oldest),
-            _ => None,
-        };
+    /// Gives up the request that would expire first, while there is no room for one more with this reply.
+    pub(crate) fn make_room(&mut self, reply: &[u8]) -> Option<Pending> {
+        let has_room = self.by_token.len() < PENDING_MAX && self.reply_bytes + reply.len() <= REPLY_BYTES_MAX;
+        let (_, oldest) = self.by_due.first().filter(|_| !has_room)?;
+        self.remove(*oldest)
+    }
+
+    /// Remembers a request under a token made of `random`. Returns the token.
+    pub(crate) fn insert(&mut self, mut pending: Pending, random: u64) -> u64 {
         let mut token = random % TOKENS;
         while self.by_token.contains_key(&token) {
             token = (token + 1) % TOKENS;
         }
+        self.count += 1;
+        pending.number = self.count;
+        self.reply_bytes += pending.reply.len();
         self.by_due.insert((pending.due, token));
         if !pending.reply.starts_with(PREFIX) {
             self.by_reply.insert((pending.importer.0, Rc::clone(&pending.reply), token));
-            self.by_fingerprint.entry(pending.fingerprint).or_default().push(token);
+            self.by_fingerprint.insert((pending.fingerprint, pending.number), token);
         }
         self.by_token.insert(token, pending);
-        (token, given_up)
+        token
     }
 
     /// Forgets all requests.
@@ -163,6 +178,12 @@ impl PendingReplies {
         while let Some((_, token)) = self.by_due.first().copied() {
             self.remove(token);
         }
+    }
+
+    /// How many are waited for.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_token.len()
     }
 
     /// Whether nothing is waited for.
@@ -187,7 +208,8 @@ impl PendingReplies {
 
     /// Requests of an account whose answers go to a subject with this fingerprint, the oldest first.
     pub(crate) fn with_fingerprint(&self, importer: AccountId, fingerprint: u64) -> Vec<u64> {
-        let known = self.by_fingerprint.get(&fingerprint).into_iter().flatten().copied();
+        let known =
+            self.by_fingerprint.range((fingerprint, 0)..=(fingerprint, u64::MAX)).map(|(_, token)| *token);
         known.filter(|token| self.by_token.get(token).is_some_and(|p| p.importer == importer)).collect()
     }
 
@@ -228,14 +250,9 @@ impl PendingReplies {
     pub(crate) fn remove(&mut self, token: u64) -> Option<Pending> {
         let pending = self.by_token.remove(&token)?;
         self.by_due.remove(&(pending.due, token));
-        if self.by_reply.remove(&(pending.importer.0, Rc::clone(&pending.reply), token))
-            && let Some(tokens) = self.by_fingerprint.get_mut(&pending.fingerprint)
-        {
-            tokens.retain(|other| *other != token);
-            if tokens.is_empty() {
-                self.by_fingerprint.remove(&pending.fingerprint);
-            }
-        }
+        self.by_reply.remove(&(pending.importer.0, Rc::clone(&pending.reply), token));
+        self.by_fingerprint.remove(&(pending.fingerprint, pending.number));
+        self.reply_bytes -= pending.reply.len();
         Some(pending)
     }
 
@@ -277,7 +294,7 @@ mod tests {
     fn a_reply_subject_leads_to_its_core_and_token() {
         for core in [0, 1, 63] {
             let mut replies = replies(core);
-            let (token, _) = replies.insert(pending(5), u64::MAX - 7);
+            let token = replies.insert(pending(5), u64::MAX - 7);
             let subject = replies.subject(token);
             assert_eq!(subject.len(), SUBJECT_BYTES);
             assert_eq!(owner(&subject), Some(core));
@@ -300,10 +317,13 @@ mod tests {
     fn what_is_waited_for_expires_in_order_and_is_bounded() {
         let mut replies = replies(0);
         for index in 0..PENDING_MAX as u64 {
-            assert!(replies.insert(pending(10 + index), index * 7919).1.is_none());
+            assert!(replies.make_room(b"reply").is_none());
+            replies.insert(pending(10 + index), index * 7919);
         }
-        let (token, given_up) = replies.insert(pending(1), 3);
+        let given_up = replies.make_room(b"reply");
         assert_eq!(given_up.map(|pending| pending.due), Some(Monotonic(10)));
+        assert!(replies.make_room(b"reply").is_none());
+        let token = replies.insert(pending(1), 3);
         assert_eq!(replies.next_due(), Some(Monotonic(1)));
         replies.prolong(token, Monotonic(1_000_000));
         assert_eq!(replies.next_due(), Some(Monotonic(11)));
@@ -334,7 +354,7 @@ mod tests {
             let pending = Pending::new(account, reply.as_bytes(), AccountId(1), Duration::ZERO);
             // Replies of one length share a fingerprint here.
             let pending = Pending { fingerprint: reply.len() as u64, ..pending };
-            tokens.push(replies.insert(pending, 1000 - tokens.len() as u64).0);
+            tokens.push(replies.insert(pending, 1000 - tokens.len() as u64));
         }
         let matching = |replies: &PendingReplies, pattern: &str| -> Vec<usize> {
             let found = replies.matching(AccountId(0), pattern.as_bytes());
@@ -354,5 +374,40 @@ mod tests {
         assert_eq!(matching(&replies, ">"), [1, 3, 4]);
         assert_eq!(replies.with_fingerprint(AccountId(0), 6), [tokens[1], tokens[4]]);
         assert_eq!(replies.with_fingerprint(AccountId(0), 17), Vec::<u64>::new());
+    }
+
+    /// As many as there may be with replies as long as control lines took a quarter of a gigabyte.
+    #[test]
+    fn long_replies_make_room_for_each_other() {
+        let mut replies = replies(0);
+        let reply = vec![b'r'; 4000];
+        let (mut given_up, mut longest) = (0, 0);
+        for index in 0..6000_u64 {
+            while let Some(pending) = replies.make_room(&reply) {
+                assert_eq!(pending.due, Monotonic(given_up), "the one that would expire first");
+                given_up += 1;
+            }
+            let pending = Pending::new(AccountId::GLOBAL, &reply, AccountId(1), Duration::ZERO);
+            replies.insert(Pending { due: Monotonic(index), ..pending }, index);
+            longest = longest.max(replies.reply_bytes);
+            let kept: usize = replies.by_token.values().map(|pending| pending.reply.len()).sum();
+            assert_eq!(replies.reply_bytes, kept);
+        }
+        assert!(given_up > 1000 && longest <= REPLY_BYTES_MAX && longest > REPLY_BYTES_MAX - 4000);
+        replies.clear();
+        assert_eq!((replies.reply_bytes, replies.by_fingerprint.len()), (0, 0));
+    }
+
+    /// Each of them was looked for among all others with the same reply.
+    #[test]
+    fn all_requests_may_have_one_reply() {
+        let mut replies = replies(0);
+        for index in 0..PENDING_MAX as u64 {
+            replies.insert(pending(index), index * 7919);
+        }
+        let oldest = replies.with_fingerprint(AccountId::GLOBAL, 7);
+        assert_eq!(oldest[..3], [0, 7919, 2 * 7919], "the oldest first");
+        while replies.expired(Monotonic(u64::MAX)).is_some() {}
+        assert!(replies.is_empty() && replies.by_fingerprint.is_empty());
     }
 }

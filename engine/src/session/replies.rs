@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 /// Reply subjects that are remembered for one client; beyond it the oldest is forgotten. Upstream has no limit.
 const REPLIES_MAX: usize = 65_536;
+/// Bytes of them, which are as long as those like who ask; forgotten alike.
+const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Entries of the list by age that may be out of date before it is cleaned up.
 const STALE_MAX: usize = 1024;
 
@@ -16,6 +18,8 @@ pub(crate) struct Replies {
     permission: ResponsePermission,
     // The order is never seen: only look-ups.
     by_subject: HashMap<Rc<[u8]>, Reply, ahash::RandomState>,
+    /// Bytes of those subjects.
+    bytes: usize,
     /// The oldest first. An entry whose time is not that of its subject any more is out of date.
     by_age: VecDeque<(Monotonic, Rc<[u8]>)>,
 }
@@ -28,7 +32,7 @@ struct Reply {
 
 impl Replies {
     pub(crate) fn new(permission: ResponsePermission, hasher: ahash::RandomState) -> Replies {
-        Replies { permission, by_subject: HashMap::with_hasher(hasher), by_age: VecDeque::new() }
+        Replies { permission, by_subject: HashMap::with_hasher(hasher), bytes: 0, by_age: VecDeque::new() }
     }
 
     /// The permission changed; what was received before is judged by it from now on.
@@ -47,11 +51,12 @@ impl Replies {
             None => {
                 let subject: Rc<[u8]> = reply.into();
                 self.by_subject.insert(subject.clone(), Reply { received: now, sent: 0 });
+                self.bytes += subject.len();
                 subject
             }
         };
         self.by_age.push_back((now, subject));
-        while self.by_subject.len() > REPLIES_MAX {
+        while self.by_subject.len() > REPLIES_MAX || self.bytes > REPLY_BYTES_MAX {
             self.forget_oldest();
         }
     }
@@ -62,7 +67,7 @@ impl Replies {
         reply.sent = reply.sent.saturating_add(1);
         let is_late = self.permission.expires.is_some_and(|expires| now.since(reply.received) > expires);
         if is_late || self.permission.max.is_some_and(|max| reply.sent > max) {
-            self.by_subject.remove(subject);
+            self.forget(subject);
             return false;
         }
         true
@@ -72,7 +77,13 @@ impl Replies {
         if let Some((received, subject)) = self.by_age.pop_front()
             && self.by_subject.get(&subject).is_some_and(|reply| reply.received == received)
         {
-            self.by_subject.remove(&subject);
+            self.forget(&subject);
+        }
+    }
+
+    fn forget(&mut self, subject: &[u8]) {
+        if self.by_subject.remove(subject).is_some() {
+            self.bytes -= subject.len();
         }
     }
 
@@ -145,5 +156,25 @@ mod tests {
             assert!(replies.take(subject.as_bytes(), at(2)) && !replies.take(subject.as_bytes(), at(2)));
         }
         assert!(replies.by_age.len() <= 2 * replies.by_subject.len() + STALE_MAX + 1);
+    }
+
+    /// As many as are remembered took a quarter of a gigabyte of one client when each was as long as a control line.
+    #[test]
+    fn long_subjects_make_room_for_each_other() {
+        let mut replies = replies(Some(2), None);
+        for number in 0..5000 {
+            let subject = format!("{number:04000}");
+            replies.expect(subject.as_bytes(), at(1));
+            if number % 7 == 0 {
+                assert!((0..3).filter(|_| replies.take(subject.as_bytes(), at(1))).count() == 2);
+            }
+            let bytes: usize = replies.by_subject.keys().map(|subject| subject.len()).sum();
+            assert!(bytes <= REPLY_BYTES_MAX, "{bytes}");
+            assert_eq!(replies.bytes, bytes);
+        }
+        assert!(!replies.take(format!("{:04000}", 1).as_bytes(), at(1)));
+        assert!(replies.take(format!("{:04000}", 4999).as_bytes(), at(1)));
+        let listed: usize = replies.by_age.iter().map(|(_, subject)| subject.len()).sum();
+        assert!(listed <= 3 * REPLY_BYTES_MAX + 4000 * STALE_MAX, "{listed}");
     }
 }
