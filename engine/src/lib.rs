@@ -35,6 +35,7 @@ pub use account::{
     AccountId, AccountSpec, Directory, DirectoryError, EdgesError, MappingError, Secret, User, is_same_secret,
 };
 pub use encoding::Encoding;
+pub use interest::CORES_MAX;
 pub use latencies::Latencies;
 pub use mail::Mail;
 #[cfg(feature = "mutations")]

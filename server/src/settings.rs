@@ -330,7 +330,8 @@ fn limits(options: &Options) -> engine::Limits {
 /// When CPUs are asked for that the process may not use.
 pub fn launch_options(options: &Options, online: &[usize]) -> Result<LaunchOptions, SettingsError> {
     let cpus = match &options.petrel.cores {
-        Cores::All => online.to_vec(),
+        // The others are for everything else on such a machine.
+        Cores::All => online[..online.len().min(engine::CORES_MAX)].to_vec(),
         Cores::Count(count) if *count > online.len() => {
             return Err(SettingsError::Cores(format!(
                 "petrel.cores asks for {count} cores, but this process may use only {} CPUs",
@@ -347,6 +348,13 @@ pub fn launch_options(options: &Options, online: &[usize]) -> Result<LaunchOptio
             None => list.clone(),
         },
     };
+    if cpus.len() > engine::CORES_MAX {
+        return Err(SettingsError::Cores(format!(
+            "petrel.cores asks for {} cores, but a server has {} at most",
+            cpus.len(),
+            engine::CORES_MAX
+        )));
+    }
     let backend = match options.petrel.backend {
         Backend::Auto => BackendChoice::Auto,
         Backend::Uring => BackendChoice::Uring,
@@ -357,4 +365,27 @@ pub fn launch_options(options: &Options, online: &[usize]) -> Result<LaunchOptio
 
 fn size(value: i64) -> usize {
     usize::try_from(value).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cores_of(cores: Cores) -> Result<usize, String> {
+        let mut options = Options::default();
+        options.petrel.cores = cores;
+        let online: Vec<usize> = (0..96).collect();
+        launch_options(&options, &online).map(|launch| launch.cpus.len()).map_err(|error| error.to_string())
+    }
+
+    /// On a machine with more CPUs the first core did not start, nor then the server.
+    #[test]
+    fn no_more_cores_are_started_than_there_may_be() {
+        assert_eq!(cores_of(Cores::All), Ok(64));
+        assert_eq!(cores_of(Cores::Count(64)), Ok(64));
+        let refused = Err("petrel.cores asks for 65 cores, but a server has 64 at most".to_owned());
+        assert_eq!(cores_of(Cores::Count(65)), refused);
+        assert_eq!(cores_of(Cores::List((0..65).collect())), refused);
+        assert!(cores_of(Cores::Count(97)).is_err());
+    }
 }
