@@ -5,7 +5,7 @@ use crate::effects::Effects;
 use crate::handshakes::Handshakes;
 use crate::plan::{PORT, Plan, SERVER};
 use crate::random::Random;
-use crate::script::{Poke, Script, Stage};
+use crate::script::{Judge, Poke, Script, Stage};
 use crate::stand_in::Begin;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use petrel_config::HandshakeFirst;
@@ -321,6 +321,23 @@ impl<S: Script> Run<S> {
             effects.add("dropped messages", core.dropped_msgs);
             effects.add("refused connections", core.refused_connections);
         }
+    }
+
+    /// Sweeps so often: each takes what was written one step further, and in the end all of it was read. Then the script
+    /// judges, and what took effect in the server is counted.
+    pub fn conclude(&mut self, sweeps: usize)
+    where
+        S: Judge,
+    {
+        if !(0..sweeps).all(|_| self.sweep()) {
+            return;
+        }
+        {
+            let mut play = self.play_mut();
+            let Play { script, stage } = &mut *play;
+            script.judge(&mut stage.ledger);
+        }
+        self.count_effects();
     }
 
     /// Ends the run.

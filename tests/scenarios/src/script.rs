@@ -53,6 +53,12 @@ pub trait Script: 'static {
     }
 }
 
+/// A script that judges by itself, when all is over, what the ledger does not hear of.
+pub trait Judge: Script {
+    /// Breaks of rules go into the ledger, and so does what took effect.
+    fn judge(&self, ledger: &mut Ledger);
+}
+
 /// What all clients of a run share.
 pub struct Stage {
     /// The oracle.

@@ -7,7 +7,7 @@ use crate::ledger::Ledger;
 use crate::plan::{Plan, let_ask};
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
-use crate::script::{Hand, Poke, Script};
+use crate::script::{Hand, Judge, Poke, Script};
 use crate::wire::Received;
 use petrel_config::{Account, ExportKind, ResponseType};
 use std::collections::BTreeMap;
@@ -78,7 +78,9 @@ impl Reloads {
             notices: 0,
         });
     }
+}
 
+impl Judge for Reloads {
     fn judge(&self, ledger: &mut Ledger) {
         for (number, sent) in self.sent.iter().enumerate() {
             let Sent { is_request, imports, plain, queue, answers, notices, .. } = sent;
@@ -232,12 +234,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         });
         run.pass(Duration::from_millis(50));
         run.play_mut().script.is_over = true;
-        if is_done && (0..4).all(|_| run.sweep()) {
-            let mut play = run.play_mut();
-            let crate::client::Play { script, stage } = &mut *play;
-            script.judge(&mut stage.ledger);
-            drop(play);
-            run.count_effects();
+        if is_done {
+            run.conclude(4);
         }
     }
     run.finish()

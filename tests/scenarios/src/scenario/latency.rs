@@ -4,10 +4,11 @@
 use super::Scenario;
 use super::two_accounts::{divide, export, log_in_as, pair, service, service_import, user};
 use super::witness::Witness;
+use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
-use crate::script::{Hand, Poke, Script};
+use crate::script::{Hand, Judge, Poke, Script};
 use crate::wire::Received;
 use petrel_config::{Account, ExportKind, Import, Latency, ResponseType};
 use petrel_runtime::Monotonic;
@@ -190,13 +191,15 @@ impl Services {
             _ => hand.stage.ledger.violate(format!("an event of nothing: {event}")),
         }
     }
+}
 
-    fn judge(&self, hand_over: &mut crate::ledger::Ledger) {
+impl Judge for Services {
+    fn judge(&self, ledger: &mut Ledger) {
         for (number, request) in self.requests.iter().enumerate() {
             let statuses = &request.statuses;
             let is_right = matches!(statuses[..], [status] if request.allows(status));
             if !is_right || (request.is_heard && statuses[..] != [200]) {
-                hand_over.violate(format!(
+                ledger.violate(format!(
                     "request {number} was told of as {statuses:?}: forsaken {} (surely {}), with a responder {}, \
                      answered in time {:?}, heard {}",
                     request.is_forsaken,
@@ -378,12 +381,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         while is_written && run.world.now() < end && !run.has_failed() {
             run.pass(THRESHOLD);
         }
-        if is_written && run.sweep() && run.sweep() {
-            let mut play = run.play_mut();
-            let crate::client::Play { script, stage } = &mut *play;
-            script.judge(&mut stage.ledger);
-            drop(play);
-            run.count_effects();
+        if is_written {
+            run.conclude(2);
         }
     }
     run.finish()

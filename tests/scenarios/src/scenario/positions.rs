@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
-use crate::script::{Hand, Poke, Script};
+use crate::script::{Hand, Judge, Poke, Script};
 use crate::wire::Received;
 use petrel_config::{Account, Export, ExportKind, ResponseType};
 use petrel_engine::Directory;
@@ -130,8 +130,11 @@ impl Positions {
             _ => sent.answers += 1,
         }
     }
+}
 
-    fn judge(&self, clients: usize, ledger: &mut Ledger) {
+impl Judge for Positions {
+    fn judge(&self, ledger: &mut Ledger) {
+        let clients = self.left.len();
         for (number, sent) in self.sent.iter().enumerate() {
             let Sent { account, asker, plain, queue, asked, answers, .. } = sent;
             let is_right = if asker.is_some() {
@@ -252,16 +255,11 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
         run.poke_all(Poke::Script(BEGIN));
         let is_written = run.must(Duration::from_secs(60), "all messages", is_done);
         // Requests arrive, then they are answered, then the answers arrive.
-        let is_finished = is_written
+        let is_answered = is_written
             && (0..2).all(|_| run.sweep())
-            && run.must(Duration::from_secs(60), "all answers", is_done)
-            && (0..3).all(|_| run.sweep());
-        if is_finished {
-            let mut play = run.play_mut();
-            let crate::client::Play { script, stage } = &mut *play;
-            script.judge(count, &mut stage.ledger);
-            drop(play);
-            run.count_effects();
+            && run.must(Duration::from_secs(60), "all answers", is_done);
+        if is_answered {
+            run.conclude(3);
         }
     }
     run.finish()

@@ -7,7 +7,7 @@ use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
-use crate::script::{Hand, Poke, Script};
+use crate::script::{Hand, Judge, Poke, Script};
 use crate::wire::Received;
 use petrel_config::{Account, Permissions, ResponsePermission, ResponseType, SubjectPermission, User};
 use petrel_runtime::Monotonic;
@@ -113,6 +113,25 @@ impl Responses {
         }
     }
 
+    /// Nobody knows when the server delivered the request and when it read the answer, but between what that was.
+    fn is_surely_in_time(&self, asked: Monotonic, answer: &Answer) -> bool {
+        let Some(expires) = self.permission.expires else { return true };
+        answer.confirmed.is_some_and(|confirmed| confirmed.since(asked) <= expires)
+    }
+
+    fn wrong(&self, leave: &Leave, asked: Monotonic, place: usize, answer: &Answer) -> Option<&'static str> {
+        let is_too_many = self.permission.max.is_some_and(|max| place >= max as usize);
+        let is_late = |expires| answer.written.since(leave.received) > expires;
+        match answer.is_heard {
+            true if is_too_many => Some("one too many, and heard"),
+            true if self.permission.expires.is_some_and(is_late) => Some("too late, and heard"),
+            false if !is_too_many && self.is_surely_in_time(asked, answer) => Some("in time, and refused"),
+            _ => None,
+        }
+    }
+}
+
+impl Judge for Responses {
     fn judge(&self, ledger: &mut Ledger) {
         for ((responder, request), leave) in &self.leaves {
             let heard = leave.answers.iter().filter(|answer| answer.is_heard).count();
@@ -140,23 +159,6 @@ impl Responses {
                 let is_due = !is_too_many && self.is_surely_in_time(asked, answer);
                 ledger.effects.add("answers due", u64::from(is_due));
             }
-        }
-    }
-
-    /// Nobody knows when the server delivered the request and when it read the answer, but between what that was.
-    fn is_surely_in_time(&self, asked: Monotonic, answer: &Answer) -> bool {
-        let Some(expires) = self.permission.expires else { return true };
-        answer.confirmed.is_some_and(|confirmed| confirmed.since(asked) <= expires)
-    }
-
-    fn wrong(&self, leave: &Leave, asked: Monotonic, place: usize, answer: &Answer) -> Option<&'static str> {
-        let is_too_many = self.permission.max.is_some_and(|max| place >= max as usize);
-        let is_late = |expires| answer.written.since(leave.received) > expires;
-        match answer.is_heard {
-            true if is_too_many => Some("one too many, and heard"),
-            true if self.permission.expires.is_some_and(is_late) => Some("too late, and heard"),
-            false if !is_too_many && self.is_surely_in_time(asked, answer) => Some("in time, and refused"),
-            _ => None,
         }
     }
 }
@@ -291,23 +293,17 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
             script.left.iter().all(|left| *left == 0) && script.to_answer.iter().all(VecDeque::is_empty)
         });
         // What is under way is answered as well, then all of that is heard.
-        if is_written && finish(&mut run) {
-            let mut play = run.play_mut();
-            let crate::client::Play { script, stage } = &mut *play;
-            script.judge(&mut stage.ledger);
-            stage.ledger.effects.add("over imports", u64::from(is_imported));
-            drop(play);
-            run.count_effects();
+        if is_written && last_answers(&mut run) {
+            run.play_mut().stage.ledger.effects.add("over imports", u64::from(is_imported));
+            run.conclude(2);
         }
     }
     run.finish()
 }
 
-fn finish(run: &mut Run<Responses>) -> bool {
+/// Has everybody answer what was under way.
+fn last_answers(run: &mut Run<Responses>) -> bool {
     let is_done =
         |play: &crate::client::Play<Responses>| play.script.to_answer.iter().all(VecDeque::is_empty);
-    run.sweep()
-        && run.must(Duration::from_secs(60), "the last answers", is_done)
-        && run.sweep()
-        && run.sweep()
+    run.sweep() && run.must(Duration::from_secs(60), "the last answers", is_done)
 }

@@ -7,7 +7,7 @@ use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
-use crate::script::{Hand, Poke, Script};
+use crate::script::{Hand, Judge, Poke, Script};
 use crate::wire::Received;
 use petrel_config::{Account, Export, ExportKind, Import, ResponseType};
 use std::collections::VecDeque;
@@ -96,7 +96,9 @@ impl Traces {
         self.passing[hand.client].push(self.next_sid);
         hand.raw(format!("SUB {pattern}{group} {}\r\n", self.next_sid).as_bytes());
     }
+}
 
+impl Judge for Traces {
     fn judge(&self, ledger: &mut Ledger) {
         for (number, followed) in self.followed.iter().enumerate() {
             let Followed { kind, is_only, deliveries, events, .. } = followed;
@@ -239,12 +241,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
             play.script.left.iter().all(|left| *left == 0)
         });
         // Requests arrive, then their answers, then the events of both.
-        if is_written && (0..4).all(|_| run.sweep()) {
-            let mut play = run.play_mut();
-            let crate::client::Play { script, stage } = &mut *play;
-            script.judge(&mut stage.ledger);
-            drop(play);
-            run.count_effects();
+        if is_written {
+            run.conclude(4);
         }
     }
     run.finish()

@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::run::{Outcome, Run, Settings};
-use crate::script::{Hand, Poke, Script};
+use crate::script::{Hand, Judge, Poke, Script};
 use crate::subject::matches;
 use crate::wire::Received;
 use petrel_config::{Mapping, MappingDestination};
@@ -98,6 +98,30 @@ fn is_receiver(client: usize) -> bool {
 }
 
 impl Weights {
+    /// A share is wrong when chance alone would not bring it about in a thousand million runs.
+    fn judge_shares(&self, source: usize, counts: &BTreeMap<&str, u64>, ledger: &mut Ledger) {
+        let all: u64 = counts.values().sum();
+        let Shares { percents, stays, dropped } = &self.shares[source];
+        let mut expected: Vec<(&str, u8)> =
+            percents.iter().map(|(subject, percent)| (subject.as_str(), *percent)).collect();
+        expected.extend([(PUBLISHED[source], *stays), ("", *dropped)]);
+        for (subject, percent) in &expected {
+            let share = f64::from(*percent) / 100.0;
+            let (wanted, found) = (all as f64 * share, counts.get(subject).copied().unwrap_or(0));
+            let deviation = (wanted * (1.0 - share)).sqrt();
+            if (found as f64 - wanted).abs() > 6.5 * deviation + 1.0 {
+                ledger.violate(format!("{found} of {all} went to {subject:?}, which has {percent} percent"));
+            }
+        }
+        if let Some((other, _)) =
+            counts.iter().find(|count| !expected.iter().any(|(known, _)| known == count.0))
+        {
+            ledger.violate(format!("a message to {} went to {other:?}", SOURCES[source]));
+        }
+    }
+}
+
+impl Judge for Weights {
     fn judge(&self, ledger: &mut Ledger) {
         let mut counts: Vec<BTreeMap<&str, u64>> = vec![BTreeMap::new(); SOURCES.len()];
         for (number, sent) in self.sent.iter().enumerate() {
@@ -125,28 +149,6 @@ impl Weights {
         }
         for (source, counts) in counts.iter().enumerate() {
             self.judge_shares(source, counts, ledger);
-        }
-    }
-
-    /// A share is wrong when chance alone would not bring it about in a thousand million runs.
-    fn judge_shares(&self, source: usize, counts: &BTreeMap<&str, u64>, ledger: &mut Ledger) {
-        let all: u64 = counts.values().sum();
-        let Shares { percents, stays, dropped } = &self.shares[source];
-        let mut expected: Vec<(&str, u8)> =
-            percents.iter().map(|(subject, percent)| (subject.as_str(), *percent)).collect();
-        expected.extend([(PUBLISHED[source], *stays), ("", *dropped)]);
-        for (subject, percent) in &expected {
-            let share = f64::from(*percent) / 100.0;
-            let (wanted, found) = (all as f64 * share, counts.get(subject).copied().unwrap_or(0));
-            let deviation = (wanted * (1.0 - share)).sqrt();
-            if (found as f64 - wanted).abs() > 6.5 * deviation + 1.0 {
-                ledger.violate(format!("{found} of {all} went to {subject:?}, which has {percent} percent"));
-            }
-        }
-        if let Some((other, _)) =
-            counts.iter().find(|count| !expected.iter().any(|(known, _)| known == count.0))
-        {
-            ledger.violate(format!("a message to {} went to {other:?}", SOURCES[source]));
         }
     }
 }
@@ -239,12 +241,8 @@ fn run(seed: u64, settings: &Settings) -> Outcome {
             play.script.left.iter().all(|left| *left == 0)
         });
         // One sweep acknowledges what was published, the next one shows that it arrived.
-        if is_written && run.sweep() && run.sweep() {
-            let mut play = run.play_mut();
-            let crate::client::Play { script, stage } = &mut *play;
-            script.judge(&mut stage.ledger);
-            drop(play);
-            run.count_effects();
+        if is_written {
+            run.conclude(2);
         }
     }
     run.finish()
