@@ -1,21 +1,31 @@
 //! Each scenario holds for a set of seeds, and its adversities took effect in it.
 //!
-//! `PETREL_SCENARIO_SEEDS` sets how many seeds each scenario is run for.
+//! `PETREL_SCENARIO_SEEDS` sets the seeds that each scenario is run for: their number, or FROM..TO, without TO, so that a
+//! long run need not begin with those of the last one.
 
 use petrel_scenarios::campaign;
 use petrel_scenarios::run::Settings;
 use petrel_scenarios::scenario::find;
+use std::ops::Range;
 
 const SEEDS: u64 = 40;
 
+fn seeds(text: Option<&str>) -> Range<u64> {
+    let Some(text) = text else { return 0..SEEDS };
+    let number = |text: &str| text.parse::<u64>().expect("PETREL_SCENARIO_SEEDS is a number, or FROM..TO");
+    text.split_once("..").map_or_else(|| 0..number(text), |(from, to)| number(from)..number(to))
+}
+
+#[test]
+fn seeds_are_counted_from_0_or_named() {
+    assert_eq!((seeds(None), seeds(Some("7")), seeds(Some("100..250"))), (0..SEEDS, 0..7, 100..250));
+}
+
 fn holds(name: &str) {
-    let seeds = match std::env::var("PETREL_SCENARIO_SEEDS") {
-        Ok(text) => text.parse().expect("PETREL_SCENARIO_SEEDS is a number"),
-        Err(_) => SEEDS,
-    };
+    let seeds = seeds(std::env::var("PETREL_SCENARIO_SEEDS").ok().as_deref());
     let scenario = find(name).expect("the scenario exists");
     // One thread: the other scenarios run beside it.
-    let summary = campaign::run(scenario, 0..seeds, 1, &Settings::default(), false);
+    let summary = campaign::run(scenario, seeds, 1, &Settings::default(), false);
     println!("{name}: {} runs: {}", summary.runs, summary.effects);
     for (seed, violations) in &summary.failures {
         println!("petrel-sim {name} --seed {seed}: {}", violations.join("\n    "));
