@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Lets the process that `command` starts get SIGTERM when the thread that starts it ends, in whatever way: also when
 /// this process is killed and cannot clean up behind itself. To be started on a thread that lives as long as the process
-/// shall, such as the main thread.
+/// shall, such as the main thread: a helper that starts it and returns, or a thread of a pool, ends it soon after.
 pub fn end_with_this_thread(command: &mut Command) {
     let parent = std::process::id();
     let tie = move || {

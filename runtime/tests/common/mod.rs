@@ -1,6 +1,8 @@
 //! A program made of a closure, for tests that run real cores.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod seen;
+
 use petrel_runtime::{
     BackendChoice, CoreId, Event, Io, LaunchOptions, ListenOptions, Program, RunningNode, SocketId, launch,
     online_cpus,
