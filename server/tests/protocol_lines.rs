@@ -96,6 +96,28 @@ fn in_order(lines: Vec<String>) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
+fn a_connect_is_told_as_it_was_written_without_what_it_proves() {
+    for program in programs() {
+        let server = Server::start_as(&program, &["-a", "127.0.0.1", "-p", "-1", "-V", "-T=false"]);
+        for (connect, told) in [
+            (
+                r#"{"verbose":false,"z":1,"user":"u", "pass" : "s3cret" ,"lang":"é"}"#,
+                r#"{"verbose":false,"z":1,"user":"u", "pass" : "[REDACTED]" ,"lang":"é"}"#,
+            ),
+            (
+                r#"{"auth_token":"s3cret","pass":"s3cret"}"#,
+                r#"{"auth_token":"[REDACTED]","pass":"[REDACTED]"}"#,
+            ),
+            (r#"{"sig":"s3cret","nkey":"UKEY"}"#, r#"{"sig":"[REDACTED]","nkey":"[REDACTED]"}"#),
+        ] {
+            server.client(connect);
+            server.wait_for_log(&format!(" - <<- [CONNECT {told}]\n"));
+        }
+        assert!(!server.log().contains("s3cret"), "{program:?}: {}", server.log());
+    }
+}
+
+#[test]
 fn those_that_end_with_the_server_are_not_told() {
     for program in programs() {
         let mut rig = Rig::start(&program);

@@ -4,7 +4,7 @@ use crate::account::AccountId;
 use crate::mail::Message;
 use crate::options::Trace;
 use crate::shard::Shard;
-use petrel_protocol::client::ClientOp;
+use petrel_protocol::client::{ClientOp, without_secrets};
 use petrel_protocol::quote::go_quote;
 
 /// Who the server itself is in the log.
@@ -146,20 +146,6 @@ fn line(op: &ClientOp<'_>) -> String {
     }
 }
 
-/// A CONNECT for the log: credentials are left out.
-fn without_secrets(json: &[u8]) -> String {
-    const SECRETS: [&str; 5] = ["pass", "auth_token", "jwt", "sig", "proxy_sig"];
-    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(json) else {
-        return "not a JSON object".into();
-    };
-    for (name, value) in &mut fields {
-        if SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
-            *value = "[REDACTED]".into();
-        }
-    }
-    serde_json::Value::Object(fields).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,9 +188,8 @@ mod tests {
 
     #[test]
     fn credentials_are_not_logged() {
-        let shown = without_secrets(br#"{"user":"x","pass":"hunter2","AUTH_TOKEN":"t0ken","sig":"s1g"}"#);
-        assert!(shown.contains("\"user\":\"x\"") && shown.contains("[REDACTED]"), "{shown}");
-        assert!(["hunter2", "t0ken", "s1g"].iter().all(|secret| !shown.contains(secret)), "{shown}");
-        assert_eq!(without_secrets(b"pass:hunter2"), "not a JSON object");
+        let connect = ClientOp::Connect(br#"{"user":"x","pass":"hunter2","lang":"y"}"#);
+        assert_eq!(line(&connect), r#"CONNECT {"user":"x","pass":"[REDACTED]","lang":"y"}"#);
+        assert_eq!(line(&ClientOp::Connect(b"pass:hunter2")), "CONNECT [REDACTED]");
     }
 }

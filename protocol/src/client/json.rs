@@ -41,8 +41,19 @@ impl Reader<'_> {
         Err(JsonError { what, offset: self.offset })
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.get(self.offset).copied()
+    }
+
+    /// Where the next value begins; moves there.
+    pub(super) fn position(&mut self) -> usize {
+        self.blanks();
+        self.offset
+    }
+
+    /// Where what was read last ends.
+    pub(super) fn position_behind(&self) -> usize {
+        self.offset
     }
 
     fn blanks(&mut self) {
