@@ -1,6 +1,8 @@
 //! Comparisons with peers, profiles, and runs within a small node. The programs are `compare`, `profile` and `node`.
 
 #![forbid(unsafe_code)]
+// They panic when nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod certificates;
 pub mod confinement;

@@ -1,5 +1,5 @@
-//! What the program prints. Whoever reads it may have gone (`petrel doctor | head`), which is no reason to fail; the macros of
-//! the standard library would panic.
+//! What the programs print. Whoever reads it may have gone (`petrel doctor | head`), which is no reason to fail; the macros of
+//! the standard library would panic, and so they are not used here and in `perf/`.
 
 use std::io::{self, Write};
 
@@ -7,4 +7,25 @@ use std::io::{self, Write};
 pub fn say(text: &str) {
     let mut output = io::stdout().lock();
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
+
+/// Writes to standard error.
+pub fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a line to standard output; takes what `println` takes.
+#[macro_export]
+macro_rules! say_line {
+    ($($text:tt)*) => {
+        $crate::output::say(&(format!($($text)*) + "\n"))
+    };
+}
+
+/// Writes a line to standard error; takes what `eprintln` takes.
+#[macro_export]
+macro_rules! complain_line {
+    ($($text:tt)*) => {
+        $crate::output::complain(&(format!($($text)*) + "\n"))
+    };
 }

@@ -1,6 +1,8 @@
 //! Compares petrel with upstream, scenario by scenario, by turns in one run.
 
 #![forbid(unsafe_code)]
+// They panic when nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +18,8 @@ use petrel_perf::results::{Results, replace};
 use petrel_perf::scenario::{SCENARIOS, Scenario};
 use petrel_perf::server::Server;
 use petrel_perf::turns::{Effort, Layout, Turns};
+use petrel_tools::output::complain;
+use petrel_tools::{complain_line, say_line};
 
 /// How long is looked at what else runs on the machine.
 const BACKGROUND_LOOK: Duration = Duration::from_millis(500);
@@ -74,7 +78,7 @@ fn main() -> ExitCode {
     match compare(&CommandLine::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("compare: {error:#}");
+            complain_line!("compare: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -112,17 +116,17 @@ fn compare(line: &CommandLine) -> Result<ExitCode> {
     let scenarios = chosen(line)?;
     let mut turns = Turns::new(upstream, line.petrel.clone(), effort);
     for (scenario, layout) in steps(&scenarios, &layouts) {
-        eprint!("{:<18} {:<7} ", scenario.name, layout.word());
+        complain(&format!("{:<18} {:<7} ", scenario.name, layout.word()));
         let row = turns.run(scenario, layout);
-        eprintln!("{}", row.verdict());
+        complain_line!("{}", row.verdict());
         results.rows.push(row);
         // After each, so that an interrupted run keeps what it has measured.
         record(line, &results)?;
     }
     results.is_complete = true;
     let path = record(line, &results)?;
-    println!("{}", results.markdown());
-    eprintln!("recorded in {}", path.display());
+    say_line!("{}", results.markdown());
+    complain_line!("recorded in {}", path.display());
     let is_bad = results.rows.iter().any(|row| row.is_broken() || (line.gate && row.misses_target()));
     Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -137,7 +141,7 @@ fn record(line: &CommandLine, results: &Results) -> Result<PathBuf> {
 fn list() {
     for scenario in SCENARIOS {
         let targets: Vec<String> = scenario.targets.iter().map(|target| target.describe()).collect();
-        println!("{:<18} {:<52} {}", scenario.name, scenario.title, targets.join(", "));
+        say_line!("{:<18} {:<52} {}", scenario.name, scenario.title, targets.join(", "));
     }
 }
 

@@ -8,6 +8,8 @@
 //! Run it in a server's place: `perf/compare --petrel target/release/floor --scenario request-1 --scenario request-50`.
 
 #![forbid(unsafe_code)]
+// They panic when nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};

@@ -1,6 +1,8 @@
 //! Runs a scenario against a server within the bounds of a small node, and fails when memory runs out.
 
 #![forbid(unsafe_code)]
+// They panic when nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +17,7 @@ use petrel_perf::measurement::Measurement;
 use petrel_perf::scenario::{Kind, Scenario};
 use petrel_perf::server::Server;
 use petrel_tools::bench::{HoldReport, Report, megabytes};
+use petrel_tools::{complain_line, say_line};
 
 /// Run a scenario against a server with 2 CPUs and 2 GB.
 #[derive(Parser)]
@@ -46,7 +49,7 @@ fn main() -> ExitCode {
     match run(&CommandLine::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("node: {error:#}");
+            complain_line!("node: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -61,8 +64,8 @@ fn run(line: &CommandLine) -> Result<()> {
         bail!("this process has {} cores, not {}", machine.cores, line.cpus);
     }
     let bound = MemoryBound::new(line.memory_mib << 20);
-    println!("{}", machine.line());
-    println!("server: cores 0 to {}, {}", line.cpus - 1, bound.describe());
+    say_line!("{}", machine.line());
+    say_line!("server: cores 0 to {}, {}", line.cpus - 1, bound.describe());
     let cores: Vec<usize> = (0..line.cpus).collect();
     let certificates = Certificates::make_for(scenario)?;
     let mut server = Server::start(&line.server, Some(&cores), Some(&bound), certificates.as_ref())?;
@@ -80,9 +83,9 @@ fn run(line: &CommandLine) -> Result<()> {
     }
     let measurement = result?;
     for (metric, value) in &measurement.values {
-        println!("{:<28} {}", metric.name(), metric.show(*value));
+        say_line!("{:<28} {}", metric.name(), metric.show(*value));
     }
-    println!("{:<28} {}", "peak within the bound", peak.unwrap_or_else(|_| "unknown".to_owned()));
+    say_line!("{:<28} {}", "peak within the bound", peak.unwrap_or_else(|_| "unknown".to_owned()));
     Ok(())
 }
 

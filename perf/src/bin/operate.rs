@@ -1,6 +1,8 @@
 //! Measures what operators wait for, and prints a table.
 
 #![forbid(unsafe_code)]
+// They panic when nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use clap::Parser;
 use petrel_perf::generator;
 use petrel_perf::machine::Machine;
 use petrel_perf::operate::MEASURES;
+use petrel_tools::{complain_line, say_line};
 
 /// Measure starts, reloads, logins and monitoring of petrel's server.
 #[derive(Parser)]
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
     match run(&CommandLine::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("operate: {error:#}");
+            complain_line!("operate: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -46,8 +49,8 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
     if let Some(unknown) = line.measures.iter().find(|name| MEASURES.iter().all(|(known, _)| known != name)) {
         bail!("there is no measurement {unknown:?}");
     }
-    println!("{}\n", Machine::describe().line());
-    println!("| what | measured | at most | verdict |\n|---|---|---|---|");
+    say_line!("{}\n", Machine::describe().line());
+    say_line!("| what | measured | at most | verdict |\n|---|---|---|---|");
     let (mut broken, mut missed) = (false, false);
     for (name, measure) in MEASURES {
         if !line.measures.is_empty() && line.measures.iter().all(|wanted| wanted != name) {
@@ -59,12 +62,12 @@ fn run(line: &CommandLine) -> Result<ExitCode> {
                     let verdict = if figure.is_met() { "pass" } else { "FAIL" };
                     missed |= !figure.is_met();
                     let (value, bound, unit) = (figure.value, figure.bound, figure.unit);
-                    println!("| {} | {value:.2} {unit} | {bound:.2} {unit} | {verdict} |", figure.name);
+                    say_line!("| {} | {value:.2} {unit} | {bound:.2} {unit} | {verdict} |", figure.name);
                 }
             }
             Err(error) => {
                 broken = true;
-                println!("| {name} | - | - | FAIL: {} |", format!("{error:#}").replace('\n', "; "));
+                say_line!("| {name} | - | - | FAIL: {} |", format!("{error:#}").replace('\n', "; "));
             }
         }
     }

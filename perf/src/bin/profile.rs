@@ -1,6 +1,8 @@
 //! Profiles a server under the load of a scenario: on the CPU and off it.
 
 #![forbid(unsafe_code)]
+// They panic when nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use petrel_perf::scenario::Scenario;
 use petrel_perf::server::Server;
 use petrel_perf::{flamegraph, generator, off_cpu};
 use petrel_tools::bench::Report;
+use petrel_tools::{complain_line, say_line};
 
 /// Samples a second: not a divisor of the timers' frequencies, so that it does not run in step with them.
 const FREQUENCY: &str = "999";
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
     match profile(&CommandLine::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("profile: {error:#}");
+            complain_line!("profile: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -95,7 +98,7 @@ fn profile(line: &CommandLine) -> Result<()> {
         if has_ended {
             bail!("the load ended before the recordings did: the machine is too busy for them");
         }
-        println!("load: {:.0} a second ({}), {}\n", report.rate, report.unit, options.join(" "));
+        say_line!("load: {:.0} a second ({}), {}\n", report.rate, report.unit, options.join(" "));
         recordings
     })?;
     recordings.show_on_cpu(line, scenario.name, earlier.as_ref())?;
@@ -142,7 +145,7 @@ impl Recordings {
             bail!("no sample was recorded on the CPU");
         }
         let files = store(&line.out, &format!("{}-on-cpu", file_name(name)), &on_cpu, "samples")?;
-        println!("on the CPU: {} samples in {:.1} s, {files}", on_cpu.weight(), line.seconds);
+        say_line!("on the CPU: {} samples in {:.1} s, {files}", on_cpu.weight(), line.seconds);
         print_hottest(&on_cpu);
         if let Some(earlier) = earlier {
             print_changes(&on_cpu, earlier);
@@ -156,13 +159,13 @@ impl Recordings {
             return Ok(());
         }
         if let Some(refusal) = &self.refusal {
-            println!("\noff the CPU: not recorded, this system does not permit it: {refusal}");
+            say_line!("\noff the CPU: not recorded, this system does not permit it: {refusal}");
             return Ok(());
         }
         let script = perf_script(&self.off_cpu, "comm,tid,time,event,trace,ip,sym")?;
         let folded = off_cpu::fold(&script, &self.threads);
         let files = store(&line.out, &format!("{}-off-cpu", file_name(name)), &folded, "us")?;
-        println!(
+        say_line!(
             "\noff the CPU: {:.0} ms of {} threads in {seconds:.1} s, waiting for work included, {files}",
             folded.weight() as f64 / 1_000.0,
             self.threads.len()
@@ -232,15 +235,15 @@ fn file_name(scenario: &str) -> String {
 }
 
 fn print_hottest(folded: &Folded) {
-    println!("  itself  with callees  symbol");
+    say_line!("  itself  with callees  symbol");
     for share in folded.symbols().iter().take(HOTTEST) {
-        println!("{:6.1} %      {:6.1} %  {}", share.own * 100.0, share.total * 100.0, share.symbol);
+        say_line!("{:6.1} %      {:6.1} %  {}", share.own * 100.0, share.total * 100.0, share.symbol);
     }
 }
 
 fn print_changes(now: &Folded, earlier: &Folded) {
-    println!("\nchanged most since the earlier recording:\n  before     now  symbol");
+    say_line!("\nchanged most since the earlier recording:\n  before     now  symbol");
     for (symbol, before, now) in now.changes_since(earlier).iter().take(HOTTEST) {
-        println!("{:6.1} % {:6.1} %  {symbol}", before * 100.0, now * 100.0);
+        say_line!("{:6.1} % {:6.1} %  {symbol}", before * 100.0, now * 100.0);
     }
 }

@@ -24,6 +24,7 @@ mod worker;
 
 use std::process::ExitCode;
 
+use crate::complain_line;
 use crate::output::say;
 
 pub use arguments::{Arguments, Format, Mode};
@@ -43,7 +44,7 @@ pub fn execute(arguments: &Arguments) -> ExitCode {
     match arguments.check().and_then(|()| dispatch(arguments)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("petrel bench: {error}");
+            complain_line!("petrel bench: {error}");
             ExitCode::from(match error {
                 BenchError::Usage(_) => 2,
                 BenchError::Interrupted { .. } => interrupt::EXIT_CODE,
@@ -69,7 +70,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, BenchError> {
     }
     if report.lost > 0 {
         let (lost, expected) = (report.lost, report.expected_total);
-        eprintln!("petrel bench: {lost} of {expected} messages were lost or came twice");
+        complain_line!("petrel bench: {lost} of {expected} messages were lost or came twice");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ use super::process::{Memory, ProcessMeter};
 use super::report::{Parameters, Report, StoppedReceivers, grouped, megabytes};
 use super::snapshot::Snapshot;
 use super::worker::{Worker, WorkerOutcome};
+use crate::complain_line;
 
 /// How often the coordinator looks: seldom, since it shares a core with the load; the workers note exact times.
 const LOOK: Duration = Duration::from_millis(5);
@@ -210,7 +211,7 @@ impl<'a> Course<'a> {
             }
             let now_ns = monotonic_ns();
             if self.shows_progress && now_ns - shown_ns >= PROGRESS_NS {
-                eprintln!("{:5.0} s  {what}", (now_ns - self.started_ns) as f64 / 1e9);
+                complain_line!("{:5.0} s  {what}", (now_ns - self.started_ns) as f64 / 1e9);
                 shown_ns = now_ns;
             }
             std::thread::sleep(LOOK);
@@ -346,14 +347,14 @@ impl<'a> Course<'a> {
             let resident = megabytes(memory_of(self.server.as_ref()).resident_bytes);
             text += &format!("  server {:.2} cores {resident}", cpu_ns as f64 / step.at_ns as f64);
         }
-        eprintln!("{text}");
+        complain_line!("{text}");
         self.last_shown = now;
     }
 
     /// Says what whoever waits has to know, wherever standard error goes.
     fn say(&self, text: &str) {
         if !self.arguments.quiet {
-            eprintln!("{text}");
+            complain_line!("{text}");
         }
     }
 }
