@@ -36,6 +36,22 @@ pub enum CheckError {
     NoTlsForHttps,
 }
 
+impl CheckError {
+    /// The keys at top level that it is about, by their first names: the first of them that a file uses is where it stands.
+    pub fn keys(&self) -> &'static [&'static str] {
+        match self {
+            CheckError::LameDuck { .. } => &["lame_duck_grace_period", "lame_duck_duration"],
+            CheckError::Payload { .. } => &["max_payload", "max_pending"],
+            CheckError::ServerName => &["server_name"],
+            CheckError::NoUsers(_) | CheckError::NoAuthUser(_) => {
+                &["no_auth_user", "authorization", "accounts"]
+            }
+            CheckError::TwoMonitors { .. } => &["https", "https_port", "http", "http_port"],
+            CheckError::NoTlsForHttps => &["https", "https_port", "tls"],
+        }
+    }
+}
+
 /// The configured system account is no account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("error resolving system account: account missing")]
@@ -47,31 +63,37 @@ impl Options {
     /// # Errors
     /// The first thing that does not fit.
     pub fn check(&self) -> Result<(), CheckError> {
+        self.flaws().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// All that does not fit, in the order in which a start would find it.
+    pub fn flaws(&self) -> Vec<CheckError> {
+        let mut flaws = Vec::new();
         if self.server_name.as_ref().is_some_and(|name| name.contains(' ')) {
-            return Err(CheckError::ServerName);
+            flaws.push(CheckError::ServerName);
         }
         let (grace, duration) = (self.lame_duck_grace_period(), self.lame_duck_duration());
         if grace >= duration {
             let shown =
                 |duration: Duration| format_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
-            return Err(CheckError::LameDuck { grace: shown(grace), duration: shown(duration) });
+            flaws.push(CheckError::LameDuck { grace: shown(grace), duration: shown(duration) });
         }
         let (payload, pending) = (self.payload_max(), self.pending_max());
         if payload > pending {
-            return Err(CheckError::Payload { payload, pending });
+            flaws.push(CheckError::Payload { payload, pending });
         }
-        self.check_accounts()?;
+        flaws.extend(self.check_no_auth_user().err());
         let (http, https) = (self.http_port.unwrap_or(0), self.https_port.unwrap_or(0));
         if http != 0 && https != 0 {
-            return Err(CheckError::TwoMonitors { http, https });
+            flaws.push(CheckError::TwoMonitors { http, https });
         }
         if https != 0 && self.tls.is_none() {
-            return Err(CheckError::NoTlsForHttps);
+            flaws.push(CheckError::NoTlsForHttps);
         }
-        Ok(())
+        flaws
     }
 
-    fn check_accounts(&self) -> Result<(), CheckError> {
+    fn check_no_auth_user(&self) -> Result<(), CheckError> {
         let Some(name) = self.no_auth_user.clone() else { return Ok(()) };
         let of_accounts = self.accounts.iter().flat_map(|account| &account.users);
         let mut users = self.authorization.users.iter().flatten().chain(of_accounts).peekable();

@@ -17,6 +17,7 @@ mod feature_flags;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod imports;
+mod inspection;
 mod item;
 pub mod keys;
 mod lexer;
@@ -45,7 +46,8 @@ pub use check::{CheckError, SystemAccountMissing, or_default};
 pub use digest::digest;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use feature_flags::FeatureFlags;
-pub use load::{Configuration, Inspection, LoadError, inspect, load};
+pub use inspection::{Inspection, inspect};
+pub use load::{Configuration, LoadError, load};
 pub use options::{
     Account, AccountLimits, Authorization, Backend, CertificateFiles, ConnectionType, Cores, Credential,
     Export, ExportKind, HandshakeFirst, Import, Latency, LogOptions, Mapping, MappingDestination,

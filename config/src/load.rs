@@ -7,7 +7,6 @@ use crate::parser::{ParseError, Source, beside, parse, parse_file};
 use crate::petrel_block::petrel_settings;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
-use crate::survey::{Finding, survey};
 use crate::top;
 use crate::value::{Map, Position};
 
@@ -43,33 +42,6 @@ pub enum LoadError {
     Options(Problems),
 }
 
-/// All that is to be said of a file, right or wrong.
-#[derive(Clone, Debug)]
-pub struct Inspection {
-    /// The options, as far as they could be read.
-    pub options: Options,
-    /// `sha256:` and the digest of the file.
-    pub digest: String,
-    /// The `petrel.conf` beside it, when there is one.
-    pub petrel_file: Option<String>,
-    /// Where the accounts stand, for what is found wrong with them later.
-    pub accounts: Option<Position>,
-    /// Errors, warnings and notices.
-    pub problems: Problems,
-    /// What the file uses.
-    pub findings: Vec<Finding>,
-}
-
-/// Reads the file `path`, all that it includes, and `petrel.conf` beside it, and tells of every key.
-///
-/// # Errors
-/// When a file cannot be read or parsed. What is wrong with options is in the result.
-pub fn inspect(path: &str, source: &mut dyn Source) -> Result<Inspection, ParseError> {
-    let (map, read) = read(path, source)?;
-    let Configuration { options, digest, petrel_file, accounts, problems, .. } = read;
-    Ok(Inspection { options, digest, petrel_file, accounts, problems, findings: survey(&map) })
-}
-
 /// Reads the file `path`, all that it includes, and `petrel.conf` beside it.
 ///
 /// # Errors
@@ -79,12 +51,12 @@ pub fn load(path: &str, source: &mut dyn Source) -> Result<Configuration, LoadEr
     if read.problems.errors.is_empty() { Ok(read) } else { Err(LoadError::Options(read.problems)) }
 }
 
-fn read(path: &str, source: &mut dyn Source) -> Result<(Map, Configuration), ParseError> {
+pub(crate) fn read(path: &str, source: &mut dyn Source) -> Result<(Map, Configuration), ParseError> {
     let map = parse_file(path, source)?;
     let mut reader = Reader::default();
     if map.is_empty() {
         let text = format!("{path}: config has no values or is empty");
-        reader.problems.warnings.push(Problem { position: None, text });
+        reader.problems.warnings.push(Problem::new(None, text));
     }
     let mut options = top::options(&mut reader, &map);
     let petrel_file = read_petrel_file(path, source, &map, &mut reader, &mut options)?;

@@ -45,7 +45,7 @@ fn subjects(reader: &mut Reader, node: &Node, queues: Queues) -> Option<SubjectP
     let mut found = SubjectPermission::default();
     let Value::Map(map) = &node.value else {
         // Upstream does not say where such a subject stands.
-        found.allow = subject_list(reader, &node.value, None, queues).filter(|list| !list.is_empty());
+        found.allow = subject_list(reader, node, None, queues).filter(|list| !list.is_empty());
         return Some(found);
     };
     let unknown = |written: &str| {
@@ -55,7 +55,7 @@ fn subjects(reader: &mut Reader, node: &Node, queues: Queues) -> Option<SubjectP
     };
     reader.block_saying(map, keys::SUBJECTS, unknown, |reader, entry| {
         let node = entry.node;
-        let list = subject_list(reader, &node.value, Some(&node.position), queues);
+        let list = subject_list(reader, node, Some(&node.position), queues);
         match entry.key {
             // An empty list is none.
             "allow" => found.allow = list.filter(|list| !list.is_empty()),
@@ -68,11 +68,11 @@ fn subjects(reader: &mut Reader, node: &Node, queues: Queues) -> Option<SubjectP
 
 fn subject_list(
     reader: &mut Reader,
-    value: &Value,
+    node: &Node,
     position: Option<&Position>,
     queues: Queues,
 ) -> Option<Vec<String>> {
-    let subjects = match value {
+    let subjects = match &node.value {
         Value::String(subject) => vec![subject.clone()],
         Value::Array(elements) => {
             let mut subjects = Vec::with_capacity(elements.len());
@@ -89,13 +89,13 @@ fn subject_list(
             let kind = other.kind();
             let text =
                 format!("Expected subject permissions to be a subject, or array of subjects, got {kind}");
-            reader.error_at(position, text);
+            reader.error_at(position, &node.position, text);
             return None;
         }
     };
     match subjects.iter().find_map(|subject| wrong(subject, queues)) {
         Some(text) => {
-            reader.error_at(position, text);
+            reader.error_at(position, &node.position, text);
             None
         }
         None => Some(subjects),

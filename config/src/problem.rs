@@ -6,10 +6,19 @@ use std::fmt;
 /// Something to tell the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it is; `None` for the file as a whole.
+    /// Where it is, as upstream says it; `None` for the file as a whole, and where upstream does not say it.
     pub position: Option<Position>,
+    /// Where it is, also where upstream does not say it.
+    pub place: Option<Position>,
     /// What it is.
     pub text: String,
+}
+
+impl Problem {
+    /// Something at a place, if it has one.
+    pub fn new(position: Option<Position>, text: impl Into<String>) -> Problem {
+        Problem { place: position.clone(), position, text: text.into() }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -15,26 +15,32 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn error(&mut self, position: &Position, text: impl Into<String>) {
-        self.problems.errors.push(Problem { position: Some(position.clone()), text: text.into() });
+        self.problems.errors.push(Problem::new(Some(position.clone()), text));
     }
 
     /// A warning about a field, in upstream's words.
     pub(crate) fn warn_field(&mut self, position: &Position, key: &str, why: &str) {
         let text = format!("invalid use of field {key:?}: {why}");
-        self.problems.warnings.push(Problem { position: Some(position.clone()), text });
+        self.problems.warnings.push(Problem::new(Some(position.clone()), text));
     }
 
     pub(crate) fn warn(&mut self, position: &Position, text: impl Into<String>) {
-        self.problems.warnings.push(Problem { position: Some(position.clone()), text: text.into() });
+        self.problems.warnings.push(Problem::new(Some(position.clone()), text));
     }
 
     pub(crate) fn notice(&mut self, position: &Position, text: impl Into<String>) {
-        self.problems.notices.push(Problem { position: Some(position.clone()), text: text.into() });
+        self.problems.notices.push(Problem::new(Some(position.clone()), text));
     }
 
-    /// An error; of some, upstream does not say where they are.
-    pub(crate) fn error_at(&mut self, position: Option<&Position>, text: impl Into<String>) {
-        self.problems.errors.push(Problem { position: position.cloned(), text: text.into() });
+    /// An error at `place`; of some, upstream does not say where they are: then there is no `position`.
+    pub(crate) fn error_at(
+        &mut self,
+        position: Option<&Position>,
+        place: &Position,
+        text: impl Into<String>,
+    ) {
+        let (position, place) = (position.cloned(), Some(place.clone()));
+        self.problems.errors.push(Problem { position, place, text: text.into() });
     }
 
     /// Hands every supported key of a block to `read`, in the order of the file; tells of all others.

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 pub(crate) fn users(reader: &mut Reader, node: &Node, position: Option<&Position>) -> Option<Vec<User>> {
     let Value::Array(elements) = &node.value else {
         let text = format!("Expected users field to be an array, got {}", node.value.shown());
-        reader.error_at(position, text);
+        reader.error_at(position, &node.position, text);
         return None;
     };
     let mut users = Vec::with_capacity(elements.len());

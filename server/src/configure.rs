@@ -77,17 +77,6 @@ pub enum ConfigureError {
     SystemAccount(#[from] SystemAccountMissing),
 }
 
-impl ConfigureError {
-    /// The same as a problem of the file, whose place stands apart.
-    pub fn into_problem(self) -> Problem {
-        match self {
-            ConfigureError::Edges { position, error } => Problem { position, text: error.to_string() },
-            ConfigureError::Tls { position, error } => Problem { position, text: error.to_string() },
-            other => Problem { position: None, text: other.to_string() },
-        }
-    }
-}
-
 /// A place in front of what is said of it.
 fn prefix(position: Option<&Position>) -> String {
     position.map(|position| format!("{position}: ")).unwrap_or_default()

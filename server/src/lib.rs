@@ -36,7 +36,7 @@ mod tls;
 mod usage;
 mod version;
 
-pub use rehearsal::rehearse;
+pub use rehearsal::{Rehearsal, rehearse};
 
 use flags::{Command, FlagError};
 use std::path::Path;

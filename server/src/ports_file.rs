@@ -1,7 +1,7 @@
 //! The file that says where the server listens, for whoever started it with a port of -1 (reference: config.md,
 //! section 5).
 
-use crate::files::system_text;
+use crate::files::{check_writable, system_text};
 use serde::Serialize;
 use std::fs;
 use std::io;
@@ -29,6 +29,21 @@ pub struct PortsFile {
     path: Mutex<Option<PathBuf>>,
 }
 
+/// What a start would say of a folder for the file. The server starts all the same.
+///
+/// # Errors
+/// That the file cannot be written there, as the log would have it but for the file's name: that is the server's and its
+/// process's.
+pub fn check(folder: &str) -> Result<(), String> {
+    let path = Path::new(folder).join(format!("{}_PID.ports", crate::version::PROGRAM));
+    check_writable(&path).map_err(|failure| unwritten(&path, &failure))
+}
+
+fn unwritten(path: &Path, failure: &io::Error) -> String {
+    let shown = path.display();
+    format!("Error writing ports file ({shown}): open {shown}: {}", system_text(failure))
+}
+
 impl PortsFile {
     /// Not written yet. It is called after the name that the process was started by.
     pub fn new(ports: Ports) -> PortsFile {
@@ -45,8 +60,7 @@ impl PortsFile {
         let Some(folder) = folder.filter(|folder| !folder.is_empty()) else { return };
         let path = Path::new(folder).join(&self.name);
         if let Err(failure) = self.write(&path) {
-            let shown = path.display();
-            error!("Error writing ports file ({shown}): open {shown}: {}", system_text(&failure));
+            error!("{}", unwritten(&path, &failure));
         }
         *self.path.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }

@@ -54,6 +54,24 @@ pub enum SettingsError {
     Cores(String),
 }
 
+impl SettingsError {
+    /// The keys that it is about, by their first names: the first of them that a file uses is where it stands.
+    pub fn keys(&self) -> &'static [&'static str] {
+        match self {
+            SettingsError::ClientPort { .. } => &["port", "listen"],
+            SettingsError::MonitorPort(_) => &["http_port", "http", "https_port", "https"],
+            SettingsError::SamePort(_) => &["http_port", "http", "https_port", "https", "port", "listen"],
+            SettingsError::Address(address::AddressError::Syntax(_)) => &["client_advertise"],
+            SettingsError::Address(address::AddressError::Resolve { .. }) => {
+                &["host", "listen", "http", "https"]
+            }
+            SettingsError::Directory(_) => &["no_auth_user", "accounts", "authorization"],
+            SettingsError::Cores(_) => &["petrel.cores"],
+            SettingsError::Port(_) | SettingsError::Descriptors(_) => &[],
+        }
+    }
+}
+
 fn take<T: Clone>(option: &mut Option<T>, flag: &Option<T>) {
     if flag.is_some() {
         option.clone_from(flag);

@@ -151,60 +151,64 @@ fn what_a_start_here_would_say_is_said_with_its_line() {
     for (text, line, error) in [
         (
             "listen: 127.0.0.1:70000",
-            None,
+            Some(1),
             "Error listening on port: 127.0.0.1:70000, \"listen tcp: address 70000: invalid port\"",
         ),
-        ("port: -7", None, "Error listening on port: 0.0.0.0:-7, \"listen tcp: address -7: invalid port\""),
+        (
+            "port: -7",
+            Some(1),
+            "Error listening on port: 0.0.0.0:-7, \"listen tcp: address -7: invalid port\"",
+        ),
         (
             "http: 70000",
-            None,
+            Some(1),
             "Can't start monitoring: can't listen to the monitor port: listen tcp: address 70000: invalid port",
         ),
         (
             "http: \"127.0.0.1:65536\"",
-            None,
+            Some(1),
             "Can't start monitoring: can't listen to the monitor port: listen tcp: address 65536: invalid port",
         ),
         (
             "listen: 127.0.0.1:4333\nhttp: 4333",
-            None,
+            Some(2),
             "Error listening on port: 127.0.0.1:4333, \"listen tcp 127.0.0.1:4333: bind: address already in use\"",
         ),
         (
             "listen: \"256.0.0.1:4222\"",
-            None,
+            Some(1),
             "Error listening on port: 256.0.0.1:4222, \"listen tcp: lookup 256.0.0.1: ",
         ),
         (
             "\npetrel { cores: 4096 }",
-            None,
+            Some(2),
             "petrel.cores asks for 4096 cores, but this process may use only ",
         ),
         (
             "petrel { cores: \"4095\" }",
-            None,
+            Some(1),
             "petrel.cores names CPU 4095, which this process may not use; it may use [",
         ),
         (
             "client_advertise: \"a:70000\"",
-            None,
+            Some(1),
             "Error setting server INFO with ClientAdvertise value of a:70000, err=",
         ),
         (
             "log_file: DIR/not/there.log",
-            None,
+            Some(1),
             "error opening file: open DIR/not/there.log: no such file or directory",
         ),
-        ("log_file: DIR/folder", None, "error opening file: open DIR/folder: is a directory"),
-        ("remote_syslog: foo", None, "error invalid network type: \"\""),
+        ("log_file: DIR/folder", Some(1), "error opening file: open DIR/folder: is a directory"),
+        ("remote_syslog: foo", Some(1), "error invalid network type: \"\""),
         (
             "pid_file: DIR/not/there.pid",
-            None,
+            Some(1),
             "Could not write pidfile: open DIR/not/there.pid: no such file or directory",
         ),
         (
             "pid_file: DIR/text.pem/pid",
-            None,
+            Some(1),
             "Could not write pidfile: open DIR/text.pem/pid: not a directory",
         ),
         (
@@ -278,6 +282,75 @@ fn several_things_that_are_wrong_are_told_at_once_in_the_order_of_the_start() {
         found[1].starts_with("error opening file") && found[2].starts_with("Error listening"),
         "{found:?}"
     );
+}
+
+#[test]
+fn one_error_does_not_hide_another() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("folder")).unwrap();
+    let report = folder.report(
+        "cluster { name: x }\njetstream: true\nzz: 1\nmax_payload: 100MB\nlame_duck_grace_period: \"200s\"\n\
+         tls { cert_file: DIR/cert.pem, key_file: DIR/other.key\nca_file: DIR/nope.pem }\naccounts {\n\
+         A { imports: [ {stream: {account: B, subject: x}}, {service: {account: C, subject: y}} ] }\n\
+         B { exports: [ {stream: x, accounts: [NOBODY]} ], users: [ {user: b, password: b} ] }\n}\n\
+         no_auth_user: q\npid_file: DIR/not/there.pid\nports_file_dir: DIR/nope\nlog_file: DIR/folder\n",
+    );
+    assert!(!report.starts);
+    let told = |lines: &[Line]| -> Vec<(usize, String)> {
+        let text = |line: &Line| folder.bare(line.text.as_deref().unwrap_or_default());
+        lines.iter().map(|line| (line.line.unwrap_or(0), text(line))).collect()
+    };
+    let expected = [
+        (3, "unknown field \"zz\""),
+        (10, "\"NOBODY\" account not defined for stream export"),
+        (9, "\"C\" account not defined for service import"),
+        (5, "lame duck grace period (3m20s) should be strictly lower than lame duck duration (2m0s)"),
+        (4, "max_payload (104857600) cannot be higher than max_pending (67108864)"),
+        (
+            12,
+            "no_auth_user: \"q\" not present as user or nkey in authorization block or account configuration",
+        ),
+        (6, "error parsing X509 certificate/key pair: tls: private key does not match public key"),
+        (7, "open nope.pem: no such file or directory"),
+        (15, "error opening file: open folder: is a directory"),
+        (13, "Could not write pidfile: open not/there.pid: no such file or directory"),
+    ];
+    assert_eq!(told(&report.errors), expected.map(|(line, text)| (line, text.to_owned())));
+    let not_yet: Vec<_> = report.not_yet.iter().map(|line| (line.line, line.key.as_deref())).collect();
+    let expected =
+        [(Some(1), Some("cluster")), (Some(1), Some("cluster.name")), (Some(2), Some("jetstream"))];
+    assert_eq!(not_yet, expected);
+    let ports = "Error writing ports file (nope/nats-server_PID.ports): open nope/nats-server_PID.ports: \
+                 no such file or directory";
+    assert_eq!(told(&report.warnings)[0], (14, ports.to_owned()));
+    assert!(report.unchecked.is_empty() && report.errors[0].file.is_some());
+}
+
+#[test]
+fn what_rests_on_something_that_cannot_be_read_is_not_guessed() {
+    let folder = Folder::new();
+    let report = folder.report(
+        "accounts {\nA { users: 5 }\nB { imports: [ {stream: {account: Z, subject: x}} ] }\n}\n\
+         no_auth_user: a\nport: x\nhttp: 4222\npid_file: DIR/not/there.pid\n",
+    );
+    let lines: Vec<Option<usize>> = report.errors.iter().map(|line| line.line).collect();
+    assert_eq!(lines, [Some(6), Some(2), Some(8)], "{:?}", report.errors);
+    assert_eq!(report.unchecked, ["accounts", "port"]);
+    let text = "\nNot looked at before these are right: what rests on accounts, port\n";
+    assert!(report.to_text().contains(text), "{}", report.to_text());
+}
+
+#[test]
+fn a_folder_for_the_ports_file_that_is_not_there_is_no_hindrance() {
+    let folder = Folder::new();
+    let report = folder.report("\nports_file_dir: DIR/nope\nport: -1\n");
+    assert!(report.starts, "{report:?}");
+    assert_eq!(report.warnings.len(), 1);
+    assert_eq!(report.warnings[0].line, Some(2));
+    std::fs::create_dir(folder.path("there")).unwrap();
+    let report = folder.report("ports_file_dir: DIR/there\n");
+    assert!(report.starts && report.warnings.is_empty(), "{report:?}");
+    assert_eq!(std::fs::read_dir(folder.path("there")).unwrap().count(), 0);
 }
 
 #[test]

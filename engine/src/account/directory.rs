@@ -135,6 +135,26 @@ impl Directory {
         options: &config::Options,
         previous: Option<&Directory>,
     ) -> Result<Directory, DirectoryError> {
+        let mut directory = Directory::of_accounts_and_users(options, previous)?;
+        let compiled = edges::compile(options, &directory)?;
+        for (spec, edges) in directory.accounts.iter_mut().zip(compiled) {
+            spec.edges = Arc::new(edges);
+        }
+        directory.no_auth_user = directory.who_is_nobody(options)?;
+        Ok(directory)
+    }
+
+    /// All that does not fit together of exports, imports and mappings, each with the account where it stands;
+    /// [`Directory::compile`] tells the first of it. Nothing, where accounts and users do not fit together themselves.
+    pub fn flaws_between_accounts(options: &config::Options) -> Vec<(String, EdgesError)> {
+        let directory = Directory::of_accounts_and_users(options, None);
+        directory.map_or(Vec::new(), |directory| edges::compile_all(options, &directory).1)
+    }
+
+    fn of_accounts_and_users(
+        options: &config::Options,
+        previous: Option<&Directory>,
+    ) -> Result<Directory, DirectoryError> {
         let mut directory = Directory {
             accounts: Vec::new(),
             system: AccountId::GLOBAL,
@@ -188,11 +208,6 @@ impl Directory {
             || directory.token.is_some()
             || !directory.users.is_empty()
             || !directory.nkeys.is_empty();
-        let compiled = edges::compile(options, &directory)?;
-        for (spec, edges) in directory.accounts.iter_mut().zip(compiled) {
-            spec.edges = Arc::new(edges);
-        }
-        directory.no_auth_user = directory.who_is_nobody(options)?;
         Ok(directory)
     }
 

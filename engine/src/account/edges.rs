@@ -63,38 +63,57 @@ pub(crate) struct Edges {
 /// What is compiled for every account, by id.
 struct Compilation<'c, F> {
     edges: Vec<Edges>,
-    exports: Vec<Exports<'c>>,
+    /// `None`: they do not fit together.
+    exports: Vec<Option<Exports<'c>>>,
     account: F,
 }
 
+/// What does not fit, and in which account it stands.
+pub(super) type Flaw = (String, EdgesError);
+
 /// Compiles the edges of all accounts of a directory: one entry each, by id.
 pub(super) fn compile(options: &config::Options, directory: &Directory) -> Result<Vec<Edges>, EdgesError> {
+    let (edges, flaws) = compile_all(options, directory);
+    flaws.into_iter().next().map_or(Ok(edges), |(_, error)| Err(error))
+}
+
+/// The same, and all that does not fit, in the order in which it is found. What only follows from an earlier flaw is left
+/// out.
+pub(super) fn compile_all(options: &config::Options, directory: &Directory) -> (Vec<Edges>, Vec<Flaw>) {
     let account_count = directory.accounts().len();
     let mut compilation = Compilation {
         edges: (0..account_count).map(|_| Edges::default()).collect(),
-        exports: (0..account_count).map(|_| Exports::default()).collect(),
+        exports: (0..account_count).map(|_| Some(Exports::default())).collect(),
         account: |name: &str| directory.account(name),
     };
+    let mut flaws: Vec<Flaw> = Vec::new();
     let has_system_account = options.system_account_name().is_some();
     // Clusters have names; a server of its own has none.
     let cluster = "";
-    compilation.edges[AccountId::GLOBAL.index()].mappings = Mappings::compile(&options.mappings, cluster)?;
+    let mappings = |name: &str, configured: &[config::Mapping], flaws: &mut Vec<Flaw>| {
+        let compiled = Mappings::compile(configured, cluster);
+        compiled.map_err(|error| flaws.push((name.to_owned(), error.into()))).unwrap_or_default()
+    };
+    compilation.edges[AccountId::GLOBAL.index()].mappings = mappings("$G", &options.mappings, &mut flaws);
     for configured in &options.accounts {
         let Some(id) = (compilation.account)(&configured.name) else { continue };
-        compilation.edges[id.index()].mappings = Mappings::compile(&configured.mappings, cluster)?;
-        compilation.edges[id.index()].message_trace.clone_from(&configured.message_trace);
+        let edges = &mut compilation.edges[id.index()];
+        edges.mappings = mappings(&configured.name, &configured.mappings, &mut flaws);
+        edges.message_trace.clone_from(&configured.message_trace);
         let exists = |name: &str| (compilation.account)(name).is_some();
-        let exports = Exports::compile(configured, has_system_account, exists)?;
-        compilation.exports[id.index()] = exports;
+        let exports = Exports::compile(configured, has_system_account, exists);
+        compilation.exports[id.index()] =
+            exports.map_err(|error| flaws.push((configured.name.clone(), error))).ok();
     }
-    for configured in &options.accounts {
-        for import in configured.imports.iter().filter(|import| !import.is_service) {
-            compilation.add_stream(configured, import)?;
-        }
-    }
-    for configured in &options.accounts {
-        for import in configured.imports.iter().filter(|import| import.is_service) {
-            compilation.add_service(configured, import)?;
+    for is_service in [false, true] {
+        for configured in &options.accounts {
+            for import in configured.imports.iter().filter(|import| import.is_service == is_service) {
+                let added = match is_service {
+                    true => compilation.add_service(configured, import),
+                    false => compilation.add_stream(configured, import),
+                };
+                flaws.extend(added.err().map(|error| (configured.name.clone(), error)));
+            }
         }
     }
     if has_system_account {
@@ -103,7 +122,7 @@ pub(super) fn compile(options: &config::Options, directory: &Directory) -> Resul
     for edges in &mut compilation.edges {
         edges.measures = edges.services.iter().any(|import| import.service.latency.is_some());
     }
-    Ok(compilation.edges)
+    (compilation.edges, flaws)
 }
 
 impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
@@ -123,7 +142,9 @@ impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
     fn add_stream(&mut self, importer: &config::Account, import: &config::Import) -> Result<(), EdgesError> {
         let (kind, subject) = ("stream", &import.subject);
         let (here, there) = self.ends(importer, import, kind)?;
-        if !self.exports[there.index()].offers_stream(subject, &importer.name) {
+        // What an account offers whose exports do not fit together is not known: that has been told.
+        let Some(exports) = &self.exports[there.index()] else { return Ok(()) };
+        if !exports.offers_stream(subject, &importer.name) {
             return Err(EdgesError::NotAuthorized { kind, subject: subject.clone() });
         }
         let compiled = StreamImport::compile(import, there)?;
@@ -151,7 +172,8 @@ impl<F: Fn(&str) -> Option<AccountId>> Compilation<'_, F> {
         if !petrel_protocol::subject::is_valid_subscription(subject.as_bytes()) {
             return Err(EdgesError::ImportSubject { kind, subject: subject.clone() });
         }
-        let service = self.exports[there.index()]
+        let Some(exports) = &self.exports[there.index()] else { return Ok(()) };
+        let service = exports
             .service(subject, &importer.name)
             .ok_or_else(|| EdgesError::NotAuthorized { kind, subject: subject.clone() })?;
         let compiled = ServiceImport::compile(import, there, service)?;

@@ -92,6 +92,29 @@ impl Tls {
     }
 }
 
+impl Tls {
+    /// What of the files and texts of a block does not work, each on its own, with its key from top level;
+    /// [`Tls::load`] tells the first of it.
+    pub fn flaws(options: &TlsOptions) -> Vec<(&'static str, TlsError)> {
+        let provider = match suites::provider(&options.cipher_suites, &options.curve_preferences) {
+            Ok(provider) => Arc::new(provider),
+            Err(problem) => {
+                let is_group = problem.starts_with("curve");
+                let key = if is_group { "tls.curve_preferences" } else { "tls.cipher_suites" };
+                return vec![(key, TlsError::Other(problem))];
+            }
+        };
+        let key = if options.certificates.len() > 1 { "tls.certs" } else { "tls.cert_file" };
+        let pairs = pairs(options, &provider).filter_map(Result::err).map(|error| (key, error));
+        let mut flaws: Vec<(&'static str, TlsError)> = pairs.collect();
+        let trusted = options.ca_file.as_deref().and_then(|file| trust(file, &provider).err());
+        flaws.extend(trusted.map(|error| ("tls.ca_file", error)));
+        let pins = options.pinned_certs.as_ref().and_then(|pins| digests(pins).err());
+        flaws.extend(pins.map(|error| ("tls.pinned_certs", error)));
+        flaws
+    }
+}
+
 /// Channels with a certificate and nothing else configured.
 #[cfg(any(test, feature = "fuzzing"))]
 pub fn channels(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Option<Channels> {
@@ -103,18 +126,21 @@ pub fn channels(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static
 }
 
 fn certificates(options: &TlsOptions, provider: &CryptoProvider) -> Result<Vec<CertifiedKey>, TlsError> {
-    let count = options.certificates.len();
-    if count == 0 {
+    if options.certificates.is_empty() {
         return Err(TlsError::Other("TLS needs a certificate: 'cert_file' and 'key_file'".into()));
     }
-    let pairs = options.certificates.iter().enumerate();
-    pairs
-        .map(|(index, files)| {
-            let place = if count > 1 { format!(" {}/{count}", index + 1) } else { String::new() };
-            pair(&files.cert_file, &files.key_file, provider)
-                .map_err(|problem| TlsError::Pair(place, problem))
-        })
-        .collect()
+    pairs(options, provider).collect()
+}
+
+fn pairs<'o>(
+    options: &'o TlsOptions,
+    provider: &'o CryptoProvider,
+) -> impl Iterator<Item = Result<CertifiedKey, TlsError>> + 'o {
+    let count = options.certificates.len();
+    options.certificates.iter().enumerate().map(move |(index, files)| {
+        let place = if count > 1 { format!(" {}/{count}", index + 1) } else { String::new() };
+        pair(&files.cert_file, &files.key_file, provider).map_err(|problem| TlsError::Pair(place, problem))
+    })
 }
 
 fn pair(cert_file: &str, key_file: &str, provider: &CryptoProvider) -> Result<CertifiedKey, String> {

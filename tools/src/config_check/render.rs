@@ -16,8 +16,12 @@ impl Report {
         let mut out = String::new();
         let verdict = if self.starts { "the server would start" } else { "the server would not start" };
         line(&mut out, format_args!("{}: {verdict}", self.file));
+        self.section(&mut out, "Errors", &self.errors);
+        if !self.unchecked.is_empty() {
+            let keys = self.unchecked.join(", ");
+            line(&mut out, format_args!("\nNot looked at before these are right: what rests on {keys}"));
+        }
         for (title, lines) in [
-            ("Errors", &self.errors),
             ("Warnings", &self.warnings),
             ("Not yet, each of these stops the start", &self.not_yet),
             ("Ignored", &self.ignored),

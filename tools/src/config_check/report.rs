@@ -18,7 +18,10 @@ pub struct Report {
     pub digest: Option<String>,
     /// Why the server would not start.
     pub errors: Vec<Line>,
-    /// What `-t` complains of and the server starts with.
+    /// Keys at top level whose errors keep other things from being looked at, which may be wrong as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<&'static str>,
+    /// What `-t` or the start complains of and the server starts with.
     pub warnings: Vec<Line>,
     /// Keys in force.
     pub works: Vec<Line>,
@@ -70,7 +73,7 @@ pub fn check(file: &str) -> Report {
         inspection.findings.iter().filter(|found| is_not_yet(found)).map(|found| &found.position).collect();
     for problem in &inspection.problems.errors {
         let is_told = problem.position.as_ref().is_some_and(|position| not_yet.contains(&position))
-            && problem.text.contains("is not supported by petrel yet");
+            && problem.is_not_yet();
         if !is_told {
             report.errors.push(Line::of_problem(problem));
         }
@@ -86,12 +89,13 @@ pub fn check(file: &str) -> Report {
         }
     }
     report.warnings.extend(inspection.problems.warnings.iter().map(Line::of_problem));
-    let is_read = inspection.problems.errors.is_empty();
-    if is_read {
-        report.errors.extend(rehearse(file).iter().map(Line::of_problem));
-        report.warnings.extend(inspection.options.advice().into_iter().map(Line::of_text));
-    }
-    report.starts = is_read && report.errors.is_empty();
+    // One error does not hide the next: what could be read is looked at as a start would.
+    let rehearsal = rehearse(&inspection);
+    report.errors.extend(rehearsal.errors.iter().map(Line::of_problem));
+    report.warnings.extend(rehearsal.warnings.iter().map(Line::of_problem));
+    report.unchecked.extend(rehearsal.unchecked);
+    report.warnings.extend(inspection.options.advice().into_iter().map(Line::of_text));
+    report.starts = inspection.problems.errors.is_empty() && report.errors.is_empty();
     report.digest = Some(inspection.digest);
     report.server = Some(Plan::new(&inspection.options));
     report
@@ -108,6 +112,7 @@ impl Report {
             starts: false,
             digest: None,
             errors: Vec::new(),
+            unchecked: Vec::new(),
             warnings: Vec::new(),
             works: Vec::new(),
             not_yet: Vec::new(),
@@ -141,7 +146,7 @@ impl Line {
     }
 
     fn of_problem(problem: &Problem) -> Line {
-        let position = problem.position.as_ref();
+        let position = problem.place.as_ref();
         Line {
             key: None,
             text: Some(problem.text.clone()),
