@@ -47,7 +47,8 @@ pub use order::{
 pub use shard::Shard;
 pub use snapshot::{
     AccountPage, AccountQuery, AccountSnapshot, ConnectionPage, ConnectionQuery, ConnectionSnapshot,
-    SubscriptionCursor, SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot,
+    ReplyCursor, ReplyPage, ReplyQuery, ReplySnapshot, SubscriptionCursor, SubscriptionPage,
+    SubscriptionQuery, SubscriptionSnapshot,
 };
 pub use system::{
     NoticeKind, NoticeWeight, Publication, SYSTEM_NOTICES_MAX, SystemNotice, SystemRequest, Warning,

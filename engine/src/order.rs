@@ -4,7 +4,8 @@ use crate::account::Secret;
 use crate::latencies::Latencies;
 use crate::options::Options;
 use crate::snapshot::{
-    AccountPage, AccountQuery, ConnectionPage, ConnectionQuery, SubscriptionPage, SubscriptionQuery,
+    AccountPage, AccountQuery, ConnectionPage, ConnectionQuery, ReplyPage, ReplyQuery, SubscriptionPage,
+    SubscriptionQuery,
 };
 use crate::sums::add_counters;
 use crate::system::{NoticeWeight, Publication, SystemNotice, Warning};
@@ -26,6 +27,8 @@ pub enum Order {
     Subscriptions(SubscriptionQuery, crossbeam_channel::Sender<SubscriptionPage>),
     /// Report a page of the accounts that the query selects.
     Accounts(AccountQuery, crossbeam_channel::Sender<AccountPage>),
+    /// Report a page of the requests to other accounts that the query selects.
+    Replies(ReplyQuery, crossbeam_channel::Sender<ReplyPage>),
     /// Publish a message as the server itself.
     Publish(Publication),
     /// Say for each of these subjects of the system account whether somebody wants it.
@@ -143,7 +146,7 @@ pub struct CoreStatistics {
     pub stale_connections: u64,
     /// Times a publisher was stalled for a slow receiver.
     pub stalled_clients: u64,
-    /// Subscriptions held now.
+    /// Subscriptions held now, the server's own and service imports included; those are core 0's.
     pub subscriptions: u64,
     /// Panics caught.
     pub panics: u64,

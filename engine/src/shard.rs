@@ -350,6 +350,9 @@ impl Shard {
             Order::Accounts(query, answer) => {
                 let _ = answer.send(self.account_page(&query));
             }
+            Order::Replies(query, answer) => {
+                let _ = answer.send(self.reply_page(&query));
+            }
             Order::Publish(publication) => self.publish_as_server(&publication, io),
             Order::Interested(subjects, answer) => {
                 let _ = answer.send(self.interested(&subjects));

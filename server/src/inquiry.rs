@@ -3,7 +3,8 @@
 use crossbeam_channel::{Receiver, Sender, bounded};
 use petrel_engine::{
     AccountQuery, AccountSnapshot, ConnectionQuery, ConnectionSnapshot, CoreStatistics, NoticeWeight, Order,
-    Publication, SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot, Warning,
+    Publication, ReplyQuery, ReplySnapshot, SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot,
+    Warning,
 };
 use petrel_runtime::{CoreId, OrderSender};
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,9 @@ const PAGES_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Subscriptions that one answer about connections lists. Half a million are some 100 MB until they are sent.
 const LISTED_SUBSCRIPTIONS_MAX: usize = 500_000;
+
+/// Requests that one answer about an account lists, some hundreds more or less. Each is some 250 bytes of it.
+const LISTED_REPLIES_MAX: usize = 16_384;
 
 /// Asks all cores and merges what they answer. Blocks: not for use on a core.
 #[derive(Clone)]
@@ -159,6 +163,28 @@ impl Inquiry {
             }
         }
         sums
+    }
+
+    /// The requests to an account that wait for its answers, as many as one answer lists.
+    pub fn replies(&self, account: &str) -> Vec<ReplySnapshot> {
+        let end = Instant::now() + PAGES_WAIT_MAX;
+        let mut replies = Vec::new();
+        for core in &self.orders {
+            let mut query = ReplyQuery { account: account.to_owned(), ..ReplyQuery::default() };
+            while let Some(page) = ask(core, |answer| Order::Replies(query.clone(), answer)) {
+                replies.extend(page.replies);
+                let Some(next) = page.next.filter(|_| Instant::now() < end) else { break };
+                if replies.len() >= LISTED_REPLIES_MAX {
+                    tracing::warn!(
+                        "Monitoring lists {} of the requests that account {account:?} has to answer",
+                        replies.len()
+                    );
+                    return replies;
+                }
+                query.from = next;
+            }
+        }
+        replies
     }
 
     /// For each of these subjects of the system account, whether anybody wants it.

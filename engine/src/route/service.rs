@@ -244,7 +244,8 @@ impl Shard {
         io: &mut Io<'_, Mail>,
     ) -> u64 {
         let pending = Pending::new(importer, reply, import.exporter, import.service.threshold);
-        self.remember(Pending { response: import.service.response, measured, ..pending }, io)
+        let response = import.service.response;
+        self.remember(Pending { response, share: import.share, measured, ..pending }, io)
     }
 
     /// Keeps the way back of a request. Returns its token.
@@ -273,7 +274,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn reply_subject(&self, token: u64) -> Vec<u8> {
+    pub(crate) fn reply_subject(&self, token: u64) -> Vec<u8> {
         let mut subject = self.pending_replies.subject(token);
         if self.pending_replies.get(token).is_some_and(Pending::wants_responder) {
             // Upstream writes eight letters of its id here.

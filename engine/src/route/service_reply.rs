@@ -40,6 +40,8 @@ pub(crate) struct Pending {
     /// Who may answer.
     pub(crate) exporter: AccountId,
     pub(crate) response: ResponseType,
+    /// Whether the exporter learns who asks.
+    pub(crate) share: bool,
     /// How long it is kept without an answer.
     pub(crate) threshold: Duration,
     pub(crate) due: Monotonic,
@@ -65,6 +67,7 @@ impl Pending {
             reply: reply.into(),
             exporter,
             response: ResponseType::Singleton,
+            share: false,
             threshold,
             due: Monotonic::default(),
             fingerprint: 0,
@@ -263,6 +266,15 @@ impl PendingReplies {
             pending.due = now.after(pending.threshold);
             self.by_due.insert((pending.due, token));
         }
+    }
+
+    /// The requests from a position on, by when they expire.
+    pub(crate) fn iter_from(
+        &self,
+        from: (Monotonic, u64),
+    ) -> impl Iterator<Item = ((Monotonic, u64), &Pending)> {
+        let places = self.by_due.range(from..);
+        places.filter_map(|place| self.by_token.get(&place.1).map(|pending| (*place, pending)))
     }
 
     /// When the next one expires.

@@ -39,7 +39,6 @@ impl Shard {
             let (subscription, change) = interest.subscribe(key, subject, queue, sid);
             self.remember_subscription(key, subscription, sid);
             self.filter_subscription(key, account, subscription);
-            self.statistics.subscriptions += 1;
             self.tell_cores(key, account, change);
             if !self.accounts[account.index()].edges.streams.is_empty() {
                 self.cast_shadows(account, subscription);
@@ -155,7 +154,6 @@ impl Shard {
         if self.options.trace.on {
             self.trace_removal(removed.session, &removed.sid);
         }
-        self.statistics.subscriptions -= 1;
         if let Some(change) = &change {
             self.note_interest(account, change);
         }

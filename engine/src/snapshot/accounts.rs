@@ -1,5 +1,6 @@
 //! Accounts: their counters, and what their index holds.
 
+use crate::account::Account;
 use crate::shard::Shard;
 use crate::sums::add_counters;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub struct AccountSnapshot {
     pub out_msgs: u64,
     pub out_bytes: u64,
     pub slow_consumers: u64,
-    /// Subscriptions held now, the server's own included.
+    /// Subscriptions held now, the server's own and service imports included.
     pub subscriptions: u64,
     /// Subscriptions made and removed since the start.
     pub inserts: u64,
@@ -78,6 +79,11 @@ impl AccountSnapshot {
 }
 
 impl Shard {
+    /// Each service import counts as a subscription of the server's own, as it is one upstream; once for the whole node.
+    pub(crate) fn service_subscriptions(&self, account: &Account) -> u64 {
+        if self.core.0 == 0 { account.edges.services.len() as u64 } else { 0 }
+    }
+
     /// A page of the accounts that a query selects.
     pub(crate) fn account_page(&self, query: &AccountQuery) -> AccountPage {
         let mut page = AccountPage::default();
@@ -92,6 +98,7 @@ impl Shard {
             }
             let counters = &account.counters;
             let index_counters = account.interest.counters();
+            let imports = self.service_subscriptions(account);
             let mut snapshot = AccountSnapshot {
                 name: account.name.clone(),
                 connections: counters.connections,
@@ -100,8 +107,8 @@ impl Shard {
                 out_msgs: counters.out_msgs,
                 out_bytes: counters.out_bytes,
                 slow_consumers: counters.slow_consumers,
-                subscriptions: account.interest.subscriptions().len() as u64,
-                inserts: index_counters.inserts,
+                subscriptions: account.interest.subscriptions().len() as u64 + imports,
+                inserts: index_counters.inserts + imports,
                 removes: index_counters.removes,
                 matches: counters.in_msgs + counters.envelopes,
                 searches: index_counters.searches,

@@ -87,6 +87,8 @@ impl Shard {
             statistics.in_bytes += counters.in_bytes;
             statistics.out_msgs += counters.out_msgs;
             statistics.out_bytes += counters.out_bytes;
+            let own = account.interest.subscriptions().len() as u64;
+            statistics.subscriptions += own + self.service_subscriptions(account);
         }
         statistics
     }

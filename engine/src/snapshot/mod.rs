@@ -3,8 +3,10 @@
 
 mod accounts;
 mod connections;
+mod replies;
 mod subscriptions;
 
 pub use accounts::{AccountPage, AccountQuery, AccountSnapshot};
 pub use connections::{ConnectionPage, ConnectionQuery, ConnectionSnapshot};
+pub use replies::{ReplyCursor, ReplyPage, ReplyQuery, ReplySnapshot};
 pub use subscriptions::{SubscriptionCursor, SubscriptionPage, SubscriptionQuery, SubscriptionSnapshot};

@@ -14,6 +14,9 @@ const REPORTED_MAX: usize = 512;
 /// Connection id that is shown for the server's own subscriptions; clients' ids begin above it.
 const INTERNAL_CID: u64 = 2;
 
+/// From here on a position lies among the service imports of an account, behind its subscriptions.
+const IMPORTS: u32 = 1 << 31;
+
 /// A position among the subscriptions of a core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionCursor {
@@ -40,6 +43,13 @@ pub struct SubscriptionQuery {
     pub take: usize,
     /// Where to go on.
     pub from: SubscriptionCursor,
+}
+
+impl SubscriptionQuery {
+    /// Whether service imports are among what is asked for: they are nobody's, and in no queue group.
+    fn wants_imports(&self) -> bool {
+        !self.clients_only && self.cids.is_none() && self.queue.is_none()
+    }
 }
 
 /// Some of the subscriptions that a query selects.
@@ -80,6 +90,20 @@ impl SubscriptionSnapshot {
             msgs: subscription.delivered,
             max: subscription.max(),
         }
+    }
+
+    /// A service import, which is listed as a subscription of the server's own.
+    fn of_import(account: &Account, number: u32) -> Option<SubscriptionSnapshot> {
+        let import = account.edges.services.get(usize::try_from(number).ok()?)?;
+        Some(SubscriptionSnapshot {
+            cid: INTERNAL_CID,
+            account: account.name.clone(),
+            subject: lossy(&import.here),
+            queue: None,
+            sid: (number + 1).to_string(),
+            msgs: 0,
+            max: 0,
+        })
     }
 
     /// Memory that it takes.
@@ -139,6 +163,25 @@ impl Shard {
                 }
                 page.subscriptions.push(SubscriptionSnapshot::of(account, subscription, cid));
             }
+            let imports = if query.wants_imports() { self.service_subscriptions(account) } else { 0 };
+            let first_import = from.saturating_sub(IMPORTS);
+            for number in first_import..u32::try_from(imports).unwrap_or(u32::MAX) {
+                if looked_at >= LOOKED_AT_MAX || page.subscriptions.len() >= REPORTED_MAX {
+                    let account = u16::try_from(index).unwrap_or(u16::MAX);
+                    page.next = Some(SubscriptionCursor { account, key: IMPORTS + number });
+                    return page;
+                }
+                looked_at += 1;
+                let Some(snapshot) = SubscriptionSnapshot::of_import(account, number) else { continue };
+                let test = query.test.as_deref();
+                if test.is_some_and(|test| !overlaps(snapshot.subject.as_bytes(), test)) {
+                    continue;
+                }
+                page.found += 1;
+                if page.found > query.skip && page.subscriptions.len() < query.take {
+                    page.subscriptions.push(snapshot);
+                }
+            }
         }
         page
     }
@@ -197,7 +240,12 @@ mod tests {
             let page = shard.subscriptions(&query);
             found += page.found;
             most = most.max(page.subscriptions.len());
-            sids.extend(page.subscriptions.into_iter().map(|one| format!("{}:{}", one.account, one.sid)));
+            // Service imports are numbered by themselves.
+            let name = |one: SubscriptionSnapshot| match one.subject.starts_with("s.") {
+                true => format!("{}:{}", one.account, one.sid),
+                false => format!("{}:{}", one.account, one.subject),
+            };
+            sids.extend(page.subscriptions.into_iter().map(name));
             match page.next {
                 Some(next) => query.from = next,
                 None => return (found, sids, most),
@@ -210,15 +258,17 @@ mod tests {
         let shard = shard_with(10_000, 3_000);
         let all = SubscriptionQuery { take: usize::MAX, ..SubscriptionQuery::default() };
         let (found, mut sids, most) = walk(&shard, &all);
-        assert_eq!((found, sids.len()), (13_000, 13_000));
+        // The global account may ask four services of the system account.
+        assert_eq!((found, sids.len()), (13_004, 13_004));
         assert!(most <= REPORTED_MAX, "{most}");
         sids.sort_unstable();
         sids.dedup();
-        assert_eq!(sids.len(), 13_000);
+        assert_eq!(sids.len(), 13_004);
         let window = SubscriptionQuery { skip: 9_990, take: 20, ..SubscriptionQuery::default() };
         let (found, sids, _) = walk(&shard, &window);
-        assert_eq!((found, sids.len()), (13_000, 20));
-        assert_eq!((sids[9].as_str(), sids[10].as_str()), ("$G:9999", "$SYS:0"));
+        assert_eq!((found, sids.len()), (13_004, 20));
+        assert_eq!((sids[9].as_str(), sids[14].as_str()), ("$G:9999", "$SYS:0"));
+        assert_eq!(sids[13], "$G:$SYS.REQ.USER.INFO");
         let system = SubscriptionQuery { account: Some("$SYS".into()), ..all.clone() };
         assert_eq!(walk(&shard, &system).0, 3_000);
         let tested = SubscriptionQuery { test: Some(b"s.7.x".to_vec()), ..all.clone() };

@@ -83,7 +83,6 @@ impl Shard {
             }
             let interest = &mut self.accounts[system.index()].interest;
             let (_, change) = interest.subscribe(INTERNAL_SESSION, subject.as_bytes(), None, sid.as_bytes());
-            self.statistics.subscriptions += 1;
             self.tell_cores(INTERNAL_SESSION, system, change);
         }
     }

@@ -8,6 +8,7 @@ use super::time::rfc3339;
 use crate::system::Body;
 use jiff::Timestamp;
 use petrel_config::{Account, Export, ExportKind, Import, Latency, Mapping, ResponseType};
+use petrel_engine::ReplySnapshot;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -48,6 +49,9 @@ pub struct AccountDetail {
     imports: Vec<ShownImport>,
     name_tag: String,
     sublist_stats: IndexStatistics,
+    /// By where the exporter answers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    responses: BTreeMap<String, ShownResponse>,
 }
 
 #[derive(Serialize)]
@@ -73,8 +77,40 @@ struct ShownExport {
 
 #[derive(Serialize)]
 struct ShownLatency {
-    sampling: u8,
+    sampling: Sampling,
     results: String,
+}
+
+/// Of how many in a hundred requests it is told how long they took; 0: of those whose headers ask for it.
+#[derive(Clone, Copy)]
+struct Sampling(u8);
+
+impl Serialize for Sampling {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            0 => serializer.serialize_str("headers"),
+            percent => serializer.serialize_u8(percent),
+        }
+    }
+}
+
+/// A request that waits for an answer of the account, in the shape of an import in the other direction.
+#[derive(Serialize)]
+struct ShownResponse {
+    subject: String,
+    account: String,
+    to: String,
+    local_subject: String,
+    /// Upstream's number for a service.
+    #[serde(rename = "type")]
+    kind: u8,
+    invalid: bool,
+    share: bool,
+    tracking: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracking_header: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<ShownLatency>,
 }
 
 #[derive(Serialize)]
@@ -155,7 +191,28 @@ pub fn detail(monitor: &Monitor, name: &str) -> Result<AccountDetail, BadParamet
         imports: imports(&about, configured, name, is_system),
         name_tag: name.to_owned(),
         sublist_stats: IndexStatistics::of(&found),
+        responses: monitor.inquiry().replies(name).into_iter().map(shown_response).collect(),
     })
+}
+
+fn shown_response(reply: ReplySnapshot) -> (String, ShownResponse) {
+    let (latency, tracking_header) = match reply.measured {
+        Some((latency, header)) => (Some(shown_latency(&latency)), header),
+        None => (None, None),
+    };
+    let shown = ShownResponse {
+        subject: reply.reply,
+        account: reply.importer.to_string(),
+        to: reply.subject.clone(),
+        local_subject: reply.subject.clone(),
+        kind: 2,
+        invalid: false,
+        share: reply.share,
+        tracking: latency.is_some(),
+        tracking_header,
+        latency,
+    };
+    (reply.subject, shown)
 }
 
 /// The destinations of each cluster by weight, with what is left for the source, weights added up.
@@ -197,7 +254,7 @@ fn response_type(response: ResponseType) -> &'static str {
 }
 
 fn shown_latency(latency: &Latency) -> ShownLatency {
-    ShownLatency { sampling: latency.sampling_percent, results: latency.subject.clone() }
+    ShownLatency { sampling: Sampling(latency.sampling_percent), results: latency.subject.clone() }
 }
 
 fn shown_export(export: &Export) -> ShownExport {
