@@ -23,6 +23,7 @@ mod passwords;
 mod placement;
 mod ports_file;
 mod process;
+mod quit;
 mod rehearsal;
 mod reload;
 mod run;

@@ -12,6 +12,7 @@ use crate::passwords::PasswordChecker;
 use crate::placement::Placement;
 use crate::ports_file::{Ports, PortsFile, urls};
 use crate::process::PidFileError;
+use crate::quit::end_at_once;
 use crate::reload::{Reloader, Surroundings};
 use crate::settings::{self, Listen};
 use crate::signals::{self, Signal};
@@ -66,7 +67,9 @@ impl Server {
         let server_name = settings::server_name(options, &identity);
         announce_start(configured, &identity, &server_name);
         // Before the cores start, so that none of their threads is interrupted by a signal.
-        let signals = signals::listen().map_err(|error| format!("cannot handle signals: {error}"))?;
+        let quitting = log.clone();
+        let signals = signals::listen(move || end_at_once(&quitting))
+            .map_err(|error| format!("cannot handle signals: {error}"))?;
         if let Err(error) = process::raise_descriptor_limit() {
             warn!("Cannot raise the limit of open files: {error}");
         }

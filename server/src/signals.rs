@@ -3,7 +3,7 @@
 use crossbeam_channel::{Receiver, bounded};
 use nix::libc::{SIGPWR, SIGRTMAX, SIGRTMIN};
 use signal_hook::consts::{
-    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
 };
 use signal_hook::iterator::Signals;
 use std::io;
@@ -59,17 +59,22 @@ impl Signal {
     }
 }
 
-/// Takes over the signals of the process.
+/// Takes over the signals of the process. `quit` is what SIGQUIT does; it is not left to whoever takes the others, who may
+/// be what hangs.
 ///
 /// # Errors
 /// When handlers or the thread cannot be installed.
-pub fn listen() -> io::Result<Receiver<Signal>> {
-    let mut signals = Signals::new(MEANT.into_iter().chain(MEANINGLESS).chain(SIGRTMIN()..=SIGRTMAX()))?;
+pub fn listen(quit: impl Fn() + Send + 'static) -> io::Result<Receiver<Signal>> {
+    let all = MEANT.into_iter().chain(MEANINGLESS).chain([SIGQUIT]).chain(SIGRTMIN()..=SIGRTMAX());
+    let mut signals = Signals::new(all)?;
     let (sender, receiver) = bounded(WAITING_MAX);
     std::thread::Builder::new().name("petrel-signals".into()).spawn(move || {
-        for signal in signals.forever().filter_map(Signal::from_number) {
+        for number in signals.forever() {
+            if number == SIGQUIT {
+                quit();
+            }
             // When the channel is full, the main thread has enough to do.
-            let _ = sender.try_send(signal);
+            let _ = Signal::from_number(number).map(|signal| sender.try_send(signal));
         }
     })?;
     Ok(receiver)

@@ -4,9 +4,10 @@ mod support;
 
 use rustix::process::Signal;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::Server;
+use support::upstream::programs;
 
 #[test]
 fn interrupt_and_terminate_end_well() {
@@ -49,6 +50,37 @@ fn signals_that_mean_nothing_end_nobody() {
     assert_eq!(server.wait().code(), Some(0));
     let log = server.whole_log();
     assert_eq!(log.matches("[INF] Trapped \"").count(), 1, "{log}");
+}
+
+#[test]
+fn quit_tells_what_the_threads_do_and_ends_without_a_core_dump() {
+    for program in programs() {
+        let mut server = Server::start_as(&program, &["-a", "127.0.0.1", "-p", "-1"]);
+        let mut client = server.client("{}");
+        server.signal(Signal::QUIT);
+        client.wait_for_end();
+        // The code says as well that no signal ended it, and so that nothing was dumped.
+        assert_eq!(server.wait().code(), Some(2), "{program:?}");
+        server.wait_for_log("\nSIGQUIT: quit\n");
+        assert!(!server.log().contains("Server Exiting"), "{program:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.log");
+    let arguments = ["-a", "127.0.0.1", "-p", "-1", "-l", path.to_str().unwrap()];
+    let child = Command::new(support::binary()).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let end = Instant::now() + support::PATIENCE;
+    while !fs::read_to_string(&path).unwrap_or_default().contains("Server is ready") {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(id, Signal::QUIT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = support::stderr(&output);
+    assert!(said.starts_with("SIGQUIT: quit\n\nthread ") && said.contains("petrel-signals\n"), "{said}");
+    let log = fs::read_to_string(&path).unwrap();
+    assert!(log.ends_with("[INF] Trapped \"quit\" signal\n"), "{log}");
 }
 
 #[test]
