@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// The host has no address.
-    #[error("Error listening on port: {host}:{port}, \"listen tcp: lookup {host}: {source}\"")]
+    #[error("Error listening on port: {host}:{port}, \"listen tcp: lookup {host}: {}\"", lookup_text(source))]
     Resolve {
         /// As configured.
         host: String,
@@ -21,6 +21,16 @@ pub enum AddressError {
          brackets when a port follows"
     )]
     Syntax(String),
+}
+
+/// What the resolver said, in Go's words for a name that nobody knows.
+fn lookup_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+    match text {
+        "Name or service not known" | "No address associated with hostname" => "no such host".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// The address of a host to listen on. IPv6 may stand in brackets. A name is resolved, IPv4 first as Go does.

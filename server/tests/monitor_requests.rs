@@ -171,7 +171,7 @@ fn a_base_path_stands_before_all() {
     let server = Server::start(&["-c", config.to_str().unwrap()]);
     assert_eq!(server.get("/varz").status, 404);
     assert_eq!(server.get("/").status, 404);
-    assert!(server.get("/nats").body.contains("href=\"/nats/varz\""));
+    assert!(server.get("/nats").body.contains("href=\"./nats/varz\""));
     let varz = server.json("/nats/varz");
     assert_eq!(varz["http_base_path"], "/nats/");
     assert_eq!(varz["http_req_stats"]["/varz"], 1);

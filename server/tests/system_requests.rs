@@ -70,6 +70,20 @@ fn errors_are_upstreams() {
         ("ACCOUNT.PING.STATZ", "{\"accounts", error(400, "unexpected end of JSON input")),
         ("SERVER.{id}.KICK", "{\"cid\":99999}", error(500, "no such client or leafnode id")),
         ("SERVER.{id}.LDM", "{\"cid\":99999}", error(500, "no such client id")),
+        (
+            "SERVER.{id}.LDM",
+            "{\"cid\":99999,\"tags\":5}",
+            error(
+                400,
+                "json: cannot unmarshal number into Go struct field EventFilterOptions.tags of type []string",
+            ),
+        ),
+        ("SERVER.{id}.RELOAD", "bad", error(400, "invalid character 'b' looking for beginning of value")),
+        (
+            "SERVER.{id}.RELOAD",
+            "[]",
+            error(400, "json: cannot unmarshal array into Go value of type server.EventFilterOptions"),
+        ),
     ] {
         let subject = format!("$SYS.REQ.{subject}").replace("{id}", &rig.id);
         let answer = rig.system.request(&subject, body).json();
@@ -86,13 +100,24 @@ fn errors_are_upstreams() {
         ("$SYS.REQ.ACCOUNT.NOPE.STATZ", ""),
         ("$SYS.REQ.ACCOUNT.B.CONNS", ""),
         ("$SYS.REQ.SERVER.PING.JSZ", "{\"leader_only\":true}"),
+        ("$SYS.REQ.ACCOUNT.PING.STATZ", "{\"accounts\":[\"NOPE\"]}"),
+        ("$SYS.REQ.SERVER.{id}.RELOAD", "{\"server_name\":\"zzz\"}"),
+        ("$SYS.REQ.SERVER.{id}.KICK", "{\"server_name\":\"zzz\",\"cid\":99999}"),
+        ("$SYS.REQ.SERVER.{id}.KICK", "{\"cid\":\"x\"}"),
     ] {
+        let subject = &subject.replace("{id}", &rig.id);
         assert!(rig.system.is_silent(subject, body), "{subject} {body}");
     }
     for body in ["{\"host\":\"127\"}", "{\"tags\":[\"X\"]}", "{\"server_name\":\"N\"}", "null"] {
         let answer = rig.system.request("$SYS.REQ.SERVER.PING.HEALTHZ", body).json();
         assert_eq!(answer["data"], json!({"status": "ok", "status_code": 200}), "{body}");
     }
+    let answer = rig.system.request("$SYS.REQ.ACCOUNT.NOPE.STATZ", "{\"include_unused\":true}").json();
+    assert_eq!(answer["data"]["account_statz"], json!([]));
+    rig.server.wait_for_log(
+        "[ERR] SYSTEM - Error unmarshalling kick client request: json: cannot unmarshal string into Go struct field \
+         KickClientReq.cid of type uint64\n",
+    );
     // Nobody is there for what is not known, and for clients of other accounts.
     for subject in ["$SYS.REQ.SERVER.PING.NOPE", "$SYS.REQ.ACCOUNT.A.NOPE"] {
         assert!(rig.system.request(subject, "").headers.starts_with("NATS/1.0 503"), "{subject}");
@@ -165,9 +190,9 @@ fn the_tools_get_what_they_ask() {
     assert_eq!(statz["data"]["account_statz"].as_array().unwrap().len(), 1);
     let user = rig.system.request("$SYS.REQ.USER.INFO", "").json();
     assert_eq!(user["data"], json!({"user": "s", "account": "SYS", "account_name": "SYS"}));
-    // `nats server request subscriptions`.
+    // `nats server request subscriptions`: two of its own, four that stand for services of the system account.
     let subsz = rig.system.request("$SYS.REQ.ACCOUNT.A.SUBSZ", "{\"limit\":1}").json();
-    assert_eq!((&subsz["data"]["total"], &subsz["data"]["limit"]), (&json!(2), &json!(1)));
+    assert_eq!((&subsz["data"]["total"], &subsz["data"]["limit"]), (&json!(6), &json!(1)));
     // `nats-top` asks over HTTP; `nats rtt` pings.
     let top = rig.server.json("/connz?limit=1024&sort=cid&subs=1");
     assert_eq!(top["num_connections"], 2);

@@ -81,7 +81,8 @@ impl AccountStatistics {
 pub struct Request {
     /// Empty: all.
     accounts: Vec<String>,
-    unused: bool,
+    /// Accounts without connections too.
+    pub unused: bool,
 }
 
 impl Request {

@@ -83,7 +83,7 @@ impl Request {
     pub fn from_query(query: &Query) -> Result<Request, BadParameter> {
         let auth = query.boolean("auth")?;
         let subscriptions = match query.text("subs") {
-            "detail" => Subscriptions::Detailed,
+            word if word.eq_ignore_ascii_case("detail") => Subscriptions::Detailed,
             _ if query.boolean("subs")? => Subscriptions::Subjects,
             _ => Subscriptions::Hidden,
         };
@@ -283,7 +283,8 @@ fn connection(
         name_tag: None,
     };
     if request.auth {
-        let certificates = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
+        // Of closed connections upstream shows no certificates: they went with the socket.
+        let certificates = snapshot.tls.iter().filter(|_| stop.is_none()).flat_map(|tls| &tls.certificates);
         connection.tls_peer_certs = certificates.map(peer_certificate).collect();
         connection.authorized_user = snapshot.user;
         // The name tag of an account is its name until somebody gives it another. Of closed connections upstream names

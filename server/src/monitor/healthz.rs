@@ -68,8 +68,7 @@ impl Request {
 
     /// Reads the options of a request to the system account.
     pub fn from_body(body: &mut Body) -> Request {
-        warn_of(body.boolean("js-enabled"));
-        for name in ["js-enabled-only", "js-server-only", "js-meta-only"] {
+        for name in ["js-enabled", "js-enabled-only", "js-server-only", "js-meta-only"] {
             body.boolean(name);
         }
         Request {
@@ -95,15 +94,22 @@ pub fn healthz(monitor: &Monitor, request: &Request) -> Healthz {
     };
     let Failure { status_code: code, kind, error } = failure;
     if request.details {
-        warn!("Healthcheck failed: 1 errors");
         let errors = vec![Detail { kind, error }];
         return Healthz { status: "error", status_code: None, code, error: None, errors };
     }
-    warn!("Healthcheck failed: {error:?}");
     Healthz { status: "error", status_code: None, code, error: Some(error), errors: Vec::new() }
 }
 
 impl Healthz {
+    /// Tells the log what is wrong, if anything is. As upstream: for who asks over HTTP.
+    pub fn tell(&self) {
+        match &self.error {
+            Some(error) => warn!("Healthcheck failed: {error:?}"),
+            None if self.errors.is_empty() => {}
+            None => warn!("Healthcheck failed: {} errors", self.errors.len()),
+        }
+    }
+
     /// With the code in the body, as the system account's answers have it.
     pub fn with_code(mut self) -> Healthz {
         self.status_code = Some(self.code);

@@ -19,9 +19,13 @@ const LINKS: &[(&str, &str)] = &[
     ("debug/vars", "Variables"),
 ];
 
-/// The page. `base` is the path of this page; relative links would depend on a slash at its end.
+/// The page. `base` is the path of this page, which has a slash at its end only where it is the root. Links are relative,
+/// so that they lead there also behind a proxy that has the whole below a path of its own.
 pub fn page(base: &str) -> String {
-    let base = base.trim_end_matches('/');
+    let base = match base.rsplit('/').next() {
+        None | Some("") => ".".to_owned(),
+        Some(last) => format!("./{last}"),
+    };
     let links: String = LINKS
         .iter()
         .map(|(path, title)| {

@@ -99,7 +99,7 @@ pub fn check_leafz(query: &Query) -> Result<(), BadParameter> {
 }
 
 fn check_subscriptions(query: &Query) -> Result<(), BadParameter> {
-    if query.text("subs") == "detail" { Ok(()) } else { query.boolean("subs").map(drop) }
+    if query.text("subs").eq_ignore_ascii_case("detail") { Ok(()) } else { query.boolean("subs").map(drop) }
 }
 
 /// Reads the options of a request for routes.

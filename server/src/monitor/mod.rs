@@ -14,6 +14,7 @@ pub mod json;
 pub mod jsz;
 pub mod links;
 mod listener;
+mod path;
 mod patience;
 mod prometheus;
 pub mod query;

@@ -1,21 +1,22 @@
 //! From a path to an endpoint. Any method is answered like GET, as upstream's handlers do.
 
 use super::answer::{Answer, Budget};
+use super::path::{self, Target};
 use super::query::{BadParameter, Query};
 use super::state::Monitor;
 use super::{
     accountz, accstatz, connz, healthz, index, internals, json, jsz, links, prometheus, subsz, varz,
 };
 use axum::Router;
-use axum::extract::RawQuery;
-use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 type Handler = fn(&Monitor, &Query) -> Result<Answer, BadParameter>;
 
@@ -81,6 +82,7 @@ const ENDPOINTS: &[Endpoint] = &[
     short("/healthz", |monitor, query| {
         let request = healthz::Request::from_query(query)?;
         let healthz = healthz::healthz(monitor, &request);
+        healthz.tell();
         Ok(Answer::json(json::compact(&healthz)).with_status(healthz.code))
     }),
     uncounted("/raftz", |_, _| Ok(Answer::text("No Raft nodes registered").with_status(404))),
@@ -101,49 +103,47 @@ fn subsz_endpoint(monitor: &Monitor, query: &Query) -> Result<Answer, BadParamet
 /// All endpoints, below the configured base path.
 pub fn router(monitor: &Arc<Monitor>, budget: &Arc<Budget>) -> Router {
     let base = base_of(monitor);
-    let mut router = Router::new();
-    for endpoint in ENDPOINTS {
-        let (monitor, budget, endpoint) = (monitor.clone(), budget.clone(), *endpoint);
-        // Braces would be parameters of a route.
-        let path = join(&base, endpoint.path).replace('{', "{{").replace('}', "}}");
-        let handler = move |RawQuery(query): RawQuery| async move {
-            let query = Query::parse(query.as_deref().unwrap_or(""));
-            if let Some(name) = endpoint.counted_as {
-                monitor.count_request(name);
+    let places = ENDPOINTS.iter().map(|endpoint| (path::parts(&join(&base, endpoint.path)), *endpoint));
+    let places: Arc<HashMap<Vec<Vec<u8>>, Endpoint>> = Arc::new(places.collect());
+    let (monitor, budget) = (monitor.clone(), budget.clone());
+    // Paths are looked up here: the routes of the library know nothing of encoded letters.
+    let handler = move |method: Method, uri: Uri| {
+        let (monitor, budget, places) = (monitor.clone(), budget.clone(), places.clone());
+        async move {
+            if uri.path() == "*" {
+                return about_all(&method);
             }
-            let timer = monitor.clone();
-            let make = move || {
-                (endpoint.handler)(&monitor, &query).unwrap_or_else(|error| {
-                    Answer::text(&error.0).with_status(StatusCode::BAD_REQUEST.as_u16())
-                })
-            };
-            let began = Instant::now();
-            let response = budget.answer(endpoint.is_long, Box::new(make)).await;
-            timer.time_request(endpoint.path, began.elapsed());
-            response
-        };
-        router = router.route(&path, any(handler));
+            match Target::of(uri.path()) {
+                Target::Broken => broken(),
+                Target::Moved(to) => moved(&method, &to, uri.query()),
+                Target::Parts(parts) => match places.get(&parts) {
+                    Some(endpoint) => answer(*endpoint, monitor, &budget, uri.query()).await,
+                    None => not_found(),
+                },
+            }
+        }
+    };
+    Router::new().fallback(handler)
+}
+
+async fn answer(endpoint: Endpoint, monitor: Arc<Monitor>, budget: &Budget, query: Option<&str>) -> Response {
+    let query = Query::parse(query.unwrap_or(""));
+    if let Some(name) = endpoint.counted_as {
+        monitor.count_request(name);
     }
-    router.fallback(elsewhere)
+    let timer = monitor.clone();
+    let make = move || {
+        (endpoint.handler)(&monitor, &query)
+            .unwrap_or_else(|error| Answer::text(&error.0).with_status(StatusCode::BAD_REQUEST.as_u16()))
+    };
+    let began = Instant::now();
+    let response = budget.answer(endpoint.is_long, Box::new(make)).await;
+    timer.time_request(endpoint.path, began.elapsed());
+    response
 }
 
 fn base_of(monitor: &Monitor) -> String {
-    base_path(monitor.about().options.http_base_path.as_deref().unwrap_or(""))
-}
-
-/// A path from the root without empty parts and dots: `/` or `/a/b`.
-fn base_path(configured: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in configured.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
+    path::clean(monitor.about().options.http_base_path.as_deref().unwrap_or(""))
 }
 
 fn join(base: &str, path: &str) -> String {
@@ -154,22 +154,38 @@ fn join(base: &str, path: &str) -> String {
     }
 }
 
-/// Not found; or, for a path with empty parts or dots, where it would be found, as Go's router does. People
-/// join addresses that end with a slash to paths that begin with one.
-async fn elsewhere(uri: Uri) -> Response {
-    let path = uri.path();
-    let mut clean = base_path(path);
-    if path.ends_with('/') && clean != "/" {
-        clean.push('/');
-    }
-    if clean != path && path.starts_with('/') {
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        if let Ok(location) = HeaderValue::from_str(&format!("{clean}{query}")) {
-            return (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response();
-        }
-    }
+fn not_found() -> Response {
     let sniff = [("X-Content-Type-Options", HeaderValue::from_static("nosniff"))];
     (StatusCode::NOT_FOUND, [(CONTENT_TYPE, TEXT)], sniff, "404 page not found\n").into_response()
+}
+
+/// A path that cannot be decoded: upstream gives up the connection.
+fn broken() -> Response {
+    let close = [(CONNECTION, HeaderValue::from_static("close"))];
+    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, TEXT)], close, "400 Bad Request").into_response()
+}
+
+/// `OPTIONS *` asks whether anybody is there; no other method knows a `*`.
+fn about_all(method: &Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::OK.into_response();
+    }
+    (StatusCode::BAD_REQUEST, [(CONNECTION, HeaderValue::from_static("close"))]).into_response()
+}
+
+/// Sends on to where it would be found, with a page for people, as Go does.
+fn moved(method: &Method, to: &str, query: Option<&str>) -> Response {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let to = format!("{to}{query}");
+    let Ok(location) = HeaderValue::from_str(&to) else { return not_found() };
+    let status = StatusCode::TEMPORARY_REDIRECT;
+    if method != Method::GET && method != Method::HEAD {
+        return (status, [(LOCATION, location)]).into_response();
+    }
+    let shown = to.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let shown = shown.replace('"', "&#34;").replace('\'', "&#39;");
+    let page = format!("<a href=\"{shown}\">Temporary Redirect</a>.\n\n");
+    (status, [(CONTENT_TYPE, HTML), (LOCATION, location)], page).into_response()
 }
 
 #[cfg(test)]
@@ -185,7 +201,7 @@ mod tests {
             ("/nats/", "/nats", "/nats/varz"),
             ("//a/../b/./c//", "/b/c", "/b/c/varz"),
         ] {
-            let base = base_path(configured);
+            let base = path::clean(configured);
             assert_eq!(
                 (join(&base, "/").as_str(), join(&base, "/varz").as_str()),
                 (root, varz),

@@ -44,7 +44,7 @@ pub fn account_request(
 pub fn all_accounts(monitor: &Monitor, body: &[u8]) -> Outcome {
     let names = ("AccountStatz", "AccountStatzOptions");
     match read_request(monitor, body, names, accstatz::Request::from_body) {
-        Ok(request) => Outcome::Data(json::compact(&accstatz::accstatz(monitor, &request))),
+        Ok(request) => statistics(monitor, &request),
         Err(outcome) => outcome,
     }
 }
@@ -81,13 +81,16 @@ fn answer(monitor: &Monitor, account: &str, request: Request) -> Result<Outcome,
         Request::Leafnodes => json::compact(&links::leafz(monitor)),
         Request::JetStream => return Err(BadParameter("jetstream not enabled".into())),
         Request::Information => json::compact(&accountz::detail(monitor, account)?),
-        Request::Statistics(request) => {
-            let accstatz = accstatz::accstatz(monitor, &request.of_account(account));
-            if accstatz.account_statz.is_empty() {
-                return Ok(Outcome::Silent);
-            }
-            json::compact(&accstatz)
-        }
+        Request::Statistics(request) => return Ok(statistics(monitor, &request.of_account(account))),
     };
     Ok(Outcome::Data(data))
+}
+
+/// The counters of accounts. Without any there is nothing to say, but to who wants to hear of unused ones too.
+fn statistics(monitor: &Monitor, request: &accstatz::Request) -> Outcome {
+    let accstatz = accstatz::accstatz(monitor, request);
+    match accstatz.account_statz.is_empty() && !request.unused {
+        true => Outcome::Silent,
+        false => Outcome::Data(json::compact(&accstatz)),
+    }
 }

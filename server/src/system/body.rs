@@ -7,20 +7,34 @@ use serde_json::{Map, Value};
 /// The options of one request.
 pub struct Body {
     fields: Map<String, Value>,
-    /// The endpoint as upstream's types are called after it: `Connz`.
-    endpoint: &'static str,
-    /// The type of its own options: `ConnzOptions`.
+    /// Upstream's type of the whole, by which its errors call it: `ConnzEventOptions`.
+    whole: String,
+    /// The type of its own options within that: `ConnzOptions`; empty: they are the whole.
     options: &'static str,
+    /// The type of the filters within that, likewise.
+    filters: &'static str,
     error: Option<String>,
 }
 
 impl Body {
-    /// Reads a body; an empty one says nothing.
+    /// Reads a body; an empty one says nothing. `endpoint`: as upstream's types are called after it, `Connz`.
     ///
     /// # Errors
     /// What is wrong with its form.
     pub fn parse(text: &[u8], endpoint: &'static str, options: &'static str) -> Result<Body, String> {
-        let mut body = Body { fields: Map::new(), endpoint, options, error: None };
+        Body::of(text, format!("{endpoint}EventOptions"), options, "EventFilterOptions")
+    }
+
+    /// Reads a body of a type that has no others within it.
+    ///
+    /// # Errors
+    /// What is wrong with its form.
+    pub fn parse_plain(text: &[u8], whole: &str) -> Result<Body, String> {
+        Body::of(text, whole.to_owned(), "", "")
+    }
+
+    fn of(text: &[u8], whole: String, options: &'static str, filters: &'static str) -> Result<Body, String> {
+        let mut body = Body { fields: Map::new(), whole, options, filters, error: None };
         if text.is_empty() {
             return Ok(body);
         }
@@ -36,8 +50,9 @@ impl Body {
             Value::Null => {}
             other => {
                 return Err(format!(
-                    "json: cannot unmarshal {} into Go value of type server.{endpoint}EventOptions",
-                    kind(&other)
+                    "json: cannot unmarshal {} into Go value of type server.{}",
+                    kind(&other),
+                    body.whole
                 ));
             }
         }
@@ -57,9 +72,10 @@ impl Body {
     }
 
     fn wrong(&mut self, found: &str, block: &str, name: &str, wanted: &str) {
+        let block = if block.is_empty() { String::new() } else { format!("{block}.") };
+        let whole = &self.whole;
         let error = format!(
-            "json: cannot unmarshal {found} into Go struct field {}EventOptions.{block}.{name} of type {wanted}",
-            self.endpoint
+            "json: cannot unmarshal {found} into Go struct field {whole}.{block}{name} of type {wanted}"
         );
         self.error.get_or_insert(error);
     }
@@ -160,17 +176,17 @@ impl Body {
 
     /// A text of the filters that every request may carry.
     pub fn filter_text(&mut self, name: &str) -> String {
-        self.text_in("EventFilterOptions", name, "string")
+        self.text_in(self.filters, name, "string")
     }
 
     /// A boolean of the filters.
     pub fn filter_boolean(&mut self, name: &str) -> bool {
-        self.boolean_in("EventFilterOptions", name)
+        self.boolean_in(self.filters, name)
     }
 
     /// A list of the filters.
     pub fn filter_texts(&mut self, name: &str) -> Vec<String> {
-        self.texts_in("EventFilterOptions", name)
+        self.texts_in(self.filters, name)
     }
 }
 
@@ -238,6 +254,10 @@ mod tests {
         let filters = "json: cannot unmarshal string into Go struct field \
                        ConnzEventOptions.EventFilterOptions.tags of type []string";
         assert_eq!(error("{\"tags\":\"x\"}", |body| drop(body.filter_texts("tags"))), filters);
+        let mut plain = Body::parse_plain(b"{\"cid\":\"x\"}", "KickClientReq").unwrap();
+        plain.unsigned("cid");
+        let own = "json: cannot unmarshal string into Go struct field KickClientReq.cid of type uint64";
+        assert_eq!(plain.finish().unwrap_err(), own);
         let array = "json: cannot unmarshal array into Go value of type server.ConnzEventOptions";
         assert_eq!(error("[1]", |_| {}), array);
     }

@@ -22,3 +22,14 @@ pub fn read_request<R>(
     body.finish().map_err(Outcome::BadRequest)?;
     if filter.fits(&monitor.about()) { Ok(request) } else { Err(Outcome::Silent) }
 }
+
+/// Whether a request that is told nothing else is for this server: what is told it may name the servers too.
+///
+/// # Errors
+/// What the request has come to already: it is wrong, or for other servers.
+pub fn read_filters(monitor: &Monitor, body: &[u8]) -> Result<(), Outcome> {
+    let mut body = Body::parse_plain(body, "EventFilterOptions").map_err(Outcome::BadRequest)?;
+    let filter = Filter::from_body(&mut body);
+    body.finish().map_err(Outcome::BadRequest)?;
+    if filter.fits(&monitor.about()) { Ok(()) } else { Err(Outcome::Silent) }
+}

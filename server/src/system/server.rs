@@ -3,7 +3,7 @@
 use super::Reload;
 use super::body::Body;
 use super::envelope::Outcome;
-use super::reading::read_request;
+use super::reading::{read_filters, read_request};
 use super::statistics::statistics;
 use crate::monitor::query::BadParameter;
 use crate::monitor::{Monitor, accountz, connz, healthz, internals, json, jsz, links, subsz, varz};
@@ -55,7 +55,10 @@ pub fn server_request(monitor: &Monitor, reload: &Reload, endpoint: &str, body: 
             let (name, id) = (&about.server_name, &about.server_id);
             return Outcome::Bare(json::compact(&Identity { name, host: &about.advertised.0, id }));
         }
-        "RELOAD" => return reload().map_or_else(Outcome::Refused, |()| Outcome::Done),
+        "RELOAD" => {
+            let reload = || reload().map_or_else(Outcome::Refused, |()| Outcome::Done);
+            return read_filters(monitor, body).map_or_else(|outcome| outcome, |()| reload());
+        }
         "KICK" | "LDM" => return client_order(monitor, endpoint, body),
         _ => {}
     }
@@ -152,22 +155,23 @@ fn profile_error(name: &str, duration_ns: i64) -> String {
 
 /// KICK and LDM, each for one client. A body that cannot be read is not answered.
 fn client_order(monitor: &Monitor, order: &str, body: &[u8]) -> Outcome {
-    let name = if order == "KICK" { "KickClient" } else { "LDMClient" };
-    let read = Body::parse(body, name, name).and_then(|mut body| {
+    let whole = if order == "KICK" { "KickClientReq" } else { "LDMClientReq" };
+    let read = Body::parse_plain(body, whole).and_then(|mut body| {
         let cid = body.unsigned("cid");
         body.finish().map(|()| cid)
     });
     let cid = match read {
         Ok(cid) if !body.is_empty() => cid,
-        Ok(_) => {
-            tracing::error!("Error unmarshalling {order} request: unexpected end of JSON input");
-            return Outcome::Silent;
-        }
-        Err(error) => {
-            tracing::error!("Error unmarshalling {order} request: {error}");
+        read => {
+            // Upstream names the one for both, and itself.
+            let error = read.err().unwrap_or_else(|| "unexpected end of JSON input".to_owned());
+            tracing::error!("SYSTEM - Error unmarshalling kick client request: {error}");
             return Outcome::Silent;
         }
     };
+    if let Err(outcome) = read_filters(monitor, body) {
+        return outcome;
+    }
     if order == "KICK" {
         return match monitor.inquiry().kick(cid) {
             true => Outcome::Done,
