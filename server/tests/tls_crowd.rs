@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use support::authority::{Authority, TlsClient};
 use support::{PATIENCE, Server};
 
-/// The crowd is not smaller than this.
-const CROWD_MIN: usize = 2000;
+/// The crowd is not smaller than this, on a machine however slow.
+const CROWD_MIN: usize = 600;
 /// Nor larger: the loopback has about 28,000 ports to connect from.
 const CROWD_MAX: usize = 18_000;
 /// Descriptors that are left to everything else.
@@ -24,8 +24,8 @@ const OTHERS: u64 = 1500;
 const TIMEOUT_MIN: Duration = Duration::from_secs(16);
 /// So many of the crowd are tried to see how long it takes to gather.
 const TRIED: usize = 200;
-/// What the smallest crowd needs is this much less than the time there is to gather it.
-const RESERVE: u32 = 4;
+/// What the smallest crowd needs is this much less than the time there is to gather it: a machine may get slower.
+const RESERVE: u32 = 16;
 /// How often is looked who was closed.
 const LOOK: Duration = Duration::from_millis(100);
 /// What one of the crowd may cost.
@@ -194,13 +194,14 @@ impl Talk<'_> {
     }
 }
 
-/// A crowd comes, waits and is closed. Returns the server's memory while it was there.
-fn pass(server: &Server, count: usize, hello: &[u8], times: Times) -> u64 {
+/// A crowd comes, waits and is closed. Returns its size, and the server's memory while it was there.
+fn pass(server: &Server, count: usize, hello: &[u8], times: Times) -> (u64, u64) {
     let begin = Instant::now();
     let mut crowd = gather(server.port, count, hello, times.gathering());
     let gathered = begin.elapsed();
     assert!(crowd.len() >= CROWD_MIN, "{} in {gathered:?}: too slow to tell", crowd.len());
     println!("{} in {gathered:?}", crowd.len());
+    let size = crowd.len() as u64;
     std::thread::sleep((times.timeout * 3 / 4).saturating_sub(begin.elapsed()));
     let held = resident_bytes(server);
     let there = server.json("/varz")["connections"].as_u64().unwrap();
@@ -231,7 +232,7 @@ fn pass(server: &Server, count: usize, hello: &[u8], times: Times) -> u64 {
         assert!(latest < latest_max && !is_late, "closed after {latest:?}; {} are left", crowd.len());
     }
     println!("the last was closed after {latest:?}");
-    held
+    (size, held)
 }
 
 #[test]
@@ -255,7 +256,7 @@ fn half_handshakes_hold_nobody_up_and_end_on_time() {
     talk.go_on();
     let before = resident_bytes(&server);
     let is_over = AtomicBool::new(false);
-    let (first, second) = std::thread::scope(|scope| {
+    let ((size, first), (next_size, second)) = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 talk.go_on();
@@ -269,8 +270,9 @@ fn half_handshakes_hold_nobody_up_and_end_on_time() {
     });
     talk.check(times);
     let held = first.saturating_sub(before) / count as u64;
-    // Who has gone leaves room for the next.
-    let growth = second.saturating_sub(first) / count as u64;
+    // Who has gone leaves room for the next. On a machine that got quicker there are more of those.
+    let allowed = next_size.saturating_sub(size) * HELD_BYTES_MAX;
+    let growth = second.saturating_sub(first + allowed) / count as u64;
     let behind = resident_bytes(&server) / 1024;
     println!("{held} B each, {growth} B more; {} KiB before and {behind} KiB behind", before / 1024);
     assert!(held < HELD_BYTES_MAX, "{held} B each");
