@@ -143,6 +143,9 @@ impl Shard {
                 self.greet(key, io);
             }
             self.statistics.refused_connections += 1;
+            if let Some(session) = self.sessions.get(key) {
+                tracing::error!("{} - maximum connections exceeded", session.label());
+            }
             let error = ProtocolError::MaximumConnectionsExceeded;
             self.fail(key, Some(&error), ClosedReason::MaximumConnectionsExceeded, io);
         } else {

@@ -118,6 +118,17 @@ fn a_connect_is_told_as_it_was_written_without_what_it_proves() {
 }
 
 #[test]
+fn headers_that_were_not_announced_are_told() {
+    for program in programs() {
+        let server = Server::start_as(&program, &["-a", "127.0.0.1", "-p", "-1", "-T=false"]);
+        let mut client = server.client(CONNECT);
+        client.send("HPUB a 12 12\r\nNATS/1.0\r\n\r\n\r\n");
+        client.wait_for_end();
+        server.wait_for_log(" - message headers not supported\n");
+    }
+}
+
+#[test]
 fn those_that_end_with_the_server_are_not_told() {
     for program in programs() {
         let mut rig = Rig::start(&program);

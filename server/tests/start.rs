@@ -163,6 +163,7 @@ fn nobody_may_connect_with_a_limit_of_zero() {
     let mut client = server.raw_client();
     client.wait_for_end();
     assert!(client.received.contains("maximum connections exceeded"), "{}", client.received);
+    server.wait_for_log(" - maximum connections exceeded\n");
     assert_eq!(server.json("/varz")["max_connections"], -1);
 }
 

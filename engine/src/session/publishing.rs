@@ -66,6 +66,7 @@ impl Shard {
     fn publish_with_care(&mut self, key: u32, message: &Message<'_>, io: &mut Io<'_, Mail>) -> Flow {
         let Some(session) = self.sessions.get(key) else { return Flow::Closed };
         if message.header_bytes.is_some() && !session.headers {
+            tracing::error!("{} - message headers not supported", session.label());
             self.fail(key, None, ClosedReason::ProtocolViolation, io);
             return Flow::Closed;
         }
