@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use support::authority::{Authority, TlsClient};
 use support::{PATIENCE, Server};
 
@@ -52,6 +53,19 @@ fn user(server: &Server, config: &Arc<ClientConfig>, connect: &str) -> Option<St
     Some(open["connections"][0]["authorized_user"].as_str().unwrap_or("").to_owned())
 }
 
+/// A connection once it is closed, with all that is shown of it.
+fn closed(server: &Server, cid: &Value) -> Value {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let listed = server.json(&format!("/connz?state=closed&auth=1&cid={cid}"));
+        if let Some(connection) = listed["connections"].as_array().and_then(|list| list.first()) {
+            return connection.clone();
+        }
+        assert!(Instant::now() < end, "connection {cid} is not closed");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn clients_have_to_show_a_certificate() {
     let authority = authority();
@@ -69,6 +83,12 @@ fn clients_have_to_show_a_certificate() {
         assert_eq!(open["tls_peer_certs"][0]["spki_sha256"].as_str().unwrap().len(), 64);
         assert_eq!(server.json("/connz")["connections"][0]["tls_peer_certs"], Value::Null);
         drop(client);
+        let closed = closed(&server, &open["cid"]);
+        assert_eq!(
+            (&closed["tls_version"], &closed["tls_cipher_suite"]),
+            (&open["tls_version"], &open["tls_cipher_suite"])
+        );
+        assert_eq!(closed["tls_peer_certs"], Value::Null);
         assert_eq!(user(&server, &authority.client(None, &[version]), "{}"), None);
         // Signed by somebody else; the server's certificate is not what this client minds.
         let mut foreign = authority.client_parts(&[version]);
