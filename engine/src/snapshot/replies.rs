@@ -95,9 +95,10 @@ mod tests {
             // Every third goes to another account.
             let exporter = AccountId(u16::from(number % 3 != 0));
             let reply = format!("in.{number}");
-            let pending = Pending::new(AccountId::GLOBAL, reply.as_bytes(), exporter, Duration::ZERO);
+            let mut pending = Pending::new(AccountId::GLOBAL, reply.as_bytes(), exporter, Duration::ZERO);
             // Some expire at the same time.
-            shard.pending_replies.insert(Pending { due: Monotonic(number / 2), ..pending }, number * 7919);
+            pending.due = Monotonic(number / 2);
+            shard.pending_replies.insert(pending, number * 7919);
         }
         let mut query = ReplyQuery { account: "$SYS".to_owned(), ..ReplyQuery::default() };
         let mut replies = Vec::new();
