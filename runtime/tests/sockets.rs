@@ -7,6 +7,9 @@ use common::{Cores, backends};
 use petrel_runtime::{End, Event, SendOutcome};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 #[test]
