@@ -65,8 +65,9 @@ fn no_nonce_comes_twice() {
     assert!(nonces.iter().all(|nonce| nonce.len() == 15));
 }
 
-/// A hash whose check takes some tens of milliseconds (cost 10, password `s3cret`): much longer than a round trip.
-const SLOW_HASH: &str = "$2b$10$abcdefghijklmnopqrstuu3KWNuWLhBnmgYfnzONPueahDuedC/lu";
+/// A hash whose check takes some tenths of a second (cost 12, password `s3cret`): much longer than a round trip, on a machine
+/// however busy.
+const SLOW_HASH: &str = "$2b$12$abcdefghijklmnopqrstuuIkD3QUGeSzQARHziTZIsG4D8yrNpG.S";
 
 #[test]
 fn passwords_are_checked_while_others_go_on() {
@@ -107,7 +108,7 @@ fn passwords_are_checked_while_others_go_on() {
         wire.expect_closed();
     }
     println!("{answers} answers beside {CROWD} checks");
-    assert!(answers > 3 * CROWD, "{answers} answers beside {CROWD} checks");
+    assert!(answers > 2 * CROWD, "{answers} answers beside {CROWD} checks");
 }
 
 #[test]
