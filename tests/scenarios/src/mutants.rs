@@ -37,7 +37,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(Mutation::NoticeByLocalDelivery, "no-responders", 20),
     mutant(Mutation::NoticeByInterest, "no-responders", 20),
     mutant(Mutation::ReportsIgnored, "no-responders", 20),
-    mutant(Mutation::RoomNotSeenAfterPosting, "room", 50),
+    mutant(Mutation::RoomNotSeenAfterPosting, "room", 1000),
     mutant(Mutation::StallNeverLifted, "stall", 50),
     mutant(Mutation::StallForDeadReceiver, "stall", 50),
     mutant(Mutation::SubscriptionsOutliveSession, "chaos", 20),
