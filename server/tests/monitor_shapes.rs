@@ -22,7 +22,7 @@ fn recorded() -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nats.conf");
     let text = "server_tags: [\"x\"]\nserver_metadata { a: \"<b>\" }\n\
-                authorization { users: [ {user: alice, pass: a}, {user: bob, pass: b} ], timeout: 1.5 }\n";
+                authorization { users: [ {user: alice, pass: a}, {user: bob, pass: b} ], timeout: 60.5 }\n";
     fs::write(&path, text).unwrap();
     let server = Server::start(&["-c", path.to_str().unwrap()]);
     let common = "\"verbose\":false,\"lang\":\"go\",\"version\":\"1.2.3\"";
@@ -133,7 +133,7 @@ fn values_are_those_of_the_clients() {
     ] {
         assert_eq!(varz[field], value, "{field}");
     }
-    assert_eq!(varz["auth_timeout"], 1.5);
+    assert_eq!(varz["auth_timeout"], 60.5);
     assert_eq!(varz["tags"][0], "x");
     assert!(varz["mem"].as_u64().unwrap() > 1_000_000);
     assert!(varz["http_req_stats"]["/varz"].as_u64().unwrap() >= 2);
