@@ -1,5 +1,5 @@
-//! What is said before there is a log. Whoever reads it may have gone (`nats-server -h | head`), which is no
-//! reason to fail; the macros of the standard library would panic.
+//! What programs print, the server before there is a log. Whoever reads it may have gone (`nats-server -h | head`), which is
+//! no reason to fail; the macros of the standard library would panic.
 
 use std::io::{self, Write};
 

@@ -1,13 +1,14 @@
 //! The server as a library, so that more than its program can reach into it: [`run`] is all of the program, the fuzz
-//! targets read strangers' bytes with the rest, and `petrel config check` asks [`rehearse`] what a start would say. Command line, configuration, log, signals and monitoring stand around the
-//! cores of `petrel-engine`.
+//! targets read strangers' bytes with the rest, `petrel config check` asks [`rehearse`] what a start would say, and the
+//! other programs print by [`console`]. Command line, configuration, log, signals and monitoring stand around the cores of
+//! `petrel-engine`.
 
 #![forbid(unsafe_code)]
 
 mod address;
 mod chores;
 mod configure;
-mod console;
+pub mod console;
 mod descriptors;
 mod files;
 mod flags;

@@ -1,18 +1,7 @@
 //! What the programs print. Whoever reads it may have gone (`petrel doctor | head`), which is no reason to fail; the macros of
 //! the standard library would panic, and so they are not used here and in `perf/`.
 
-use std::io::{self, Write};
-
-/// Writes to standard output.
-pub fn say(text: &str) {
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-}
-
-/// Writes to standard error.
-pub fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
-}
+pub use petrel_server::console::{complain, say};
 
 /// Writes a line to standard output; takes what `println` takes.
 #[macro_export]
